@@ -1,0 +1,3 @@
+from avmm.models.base import AVModel, Step
+
+__all__ = ['AVModel', 'Step']

@@ -1,0 +1,144 @@
+"""The protocol of every two-branch model, through which balancing methods act."""
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from avmm.structures import AVDataSample
+from avmm.utils import NonFiniteLossError
+
+Feats = dict[str, Tensor]
+
+
+@dataclass
+class Step:
+    """What the current training iteration has computed; empty outside training.
+
+    Attributes:
+        feats: ``{modality: (B, ...)}`` with their graph, for losses that act on features.
+        logits: Joint logits ``(B, C)`` with their graph; None in a step that has none.
+        labels: Class indices ``(B,)``, or target scores ``(B, C)``.
+        losses: The loss terms, ``{name: ()}``.
+        sample_ids: Names of the samples of the batch.
+    """
+    feats: Feats = field(default_factory=dict)
+    logits: Tensor | None = None
+    labels: Tensor | None = None
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    sample_ids: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.feats)
+
+
+class AVModel(BaseModel):
+    """Base of audio-visual models.
+
+    A subclass implements :meth:`branch`, :meth:`extract_feat`, :meth:`fuse`, :meth:`unimodal_logits` and
+    :meth:`forward`, and fills :attr:`step` in ``mode='loss'``. A balancing method then needs nothing else of it:
+
+    * it scales gradients of :meth:`branch` from a step pre-hook of the optimiser,
+    * it edits features with forward hooks on :meth:`branch` or on the fusion module,
+    * it adds a term to the objective with :meth:`add_loss_term`,
+    * it replaces the whole update with :attr:`train_step_policy`.
+
+    Args:
+        modalities: Names of the branches, in the order in which they are fused.
+        data_preprocessor: Config of the data preprocessor.
+        init_cfg: Initialisation of mmengine.
+    """
+
+    #: Whether every training step computes joint logits; balancing hooks that need them refuse a model without.
+    joint_step = True
+
+    def __init__(self, modalities=('audio', 'visual'), data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None):
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.modalities = tuple(modalities)
+        self.step = Step()
+        self.train_step_policy: Callable[[AVModel, dict, OptimWrapper], dict[str, Tensor]] | None = None
+        self._loss_terms: dict[str, Callable[[Step], Tensor]] = {}
+
+    @abstractmethod
+    def branch(self, modality: str) -> nn.Module:
+        """The module whose parameters belong to ``modality`` alone."""
+
+    @abstractmethod
+    def extract_feat(self, inputs: dict[str, Tensor]) -> Feats:
+        """Encode the inputs into ``{modality: (B, D)}``."""
+
+    @abstractmethod
+    def fuse(self, feats: Feats) -> Tensor:
+        """Joint logits ``(B, C)`` of the features."""
+
+    @abstractmethod
+    def unimodal_logits(self, feats: Feats) -> dict[str, Tensor]:
+        """``{modality: (B, C)}``, what each modality says alone; how depends on the fusion."""
+
+    def add_loss_term(self, name: str, term: Callable[[Step], Tensor]) -> None:
+        """Add ``term(step)`` to the losses of every training step under ``name``.
+
+        Raises:
+            ValueError: If a term of that name is there already.
+        """
+        if name in self._loss_terms:
+            raise ValueError(f'the loss term {name!r} is there already; give each balancing hook a name of its own')
+        self._loss_terms[name] = term
+
+    def remove_loss_term(self, name: str) -> None:
+        """Take back a term added with :meth:`add_loss_term`."""
+        self._loss_terms.pop(name, None)
+
+    def finish_step(self, feats: Feats, logits: Tensor | None, labels: Tensor, losses: dict[str, Tensor],
+                    data_samples: list[AVDataSample]) -> dict[str, Tensor]:
+        """Record the iteration in :attr:`step`, add the extra loss terms and return all losses.
+
+        Every ``loss`` method of a subclass ends with it.
+        """
+        self.step = Step(feats, logits, labels, losses, [s.get('sample_id', '?') for s in data_samples])
+        for name, term in self._loss_terms.items():
+            losses[name] = term(self.step)
+        return losses
+
+    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """One update of the parameters.
+
+        A loss that is not finite never reaches the optimiser.
+
+        Raises:
+            NonFiniteLossError: Naming the loss terms and the samples of the batch.
+        """
+        if self.train_step_policy is not None:
+            return self.train_step_policy(self, data, optim_wrapper)
+        with optim_wrapper.optim_context(self):
+            data = self.data_preprocessor(data, training=True)
+            losses = self._run_forward(data, mode='loss')
+        total, log_vars = self.parse_losses(losses)
+        self.check_finite(total, log_vars)
+        optim_wrapper.update_params(total)
+        return log_vars
+
+    def check_finite(self, total: Tensor, log_vars: dict[str, Tensor]) -> None:
+        """Raise :class:`NonFiniteLossError` unless ``total`` is a number.
+
+        The one value that crosses to the host in a step.
+        """
+        if torch.isfinite(total):
+            return
+        terms = {k: float(v) for k, v in log_vars.items()}
+        bad = ', '.join(f'{k}={v}' for k, v in terms.items() if not torch.isfinite(torch.tensor(v)))
+        ids = self.step.sample_ids
+        shown = ', '.join(ids[:8]) + (f' and {len(ids) - 8} more' if len(ids) > 8 else '')
+        raise NonFiniteLossError(f'the loss is not finite: {bad}; samples of the batch: {shown}')
+
+    def train(self, mode: bool = True) -> AVModel:
+        """Switch between training and evaluation; the recorded step does not outlive training."""
+        if not mode:
+            self.step = Step()
+        return super().train(mode)

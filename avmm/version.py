@@ -1,0 +1,2 @@
+"""The version of AVMM, the only place it is written."""
+__version__ = '0.1.0'
