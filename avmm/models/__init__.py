@@ -1,3 +1,4 @@
 from avmm.models.base import AVModel, Step
+from avmm.models.classifiers import AVClassifier
 
-__all__ = ['AVModel', 'Step']
+__all__ = ['AVClassifier', 'AVModel', 'Step']

@@ -1,0 +1,134 @@
+"""One encoder a modality, a fusion, a loss: the audio-visual classifier."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from avmm.models.base import AVModel, Feats
+from avmm.registry import LOSSES, MODELS
+from avmm.structures import AVDataSample
+from avmm.utils import ConfigError
+
+
+@MODELS.register_module()
+class AVClassifier(AVModel):
+    """Classifier with a branch for each modality.
+
+    A model of one modality is the same class with one encoder: the fusion is then a linear head.
+
+    A modality that a batch lacks, wholly or for some samples, contributes features of zeros, and the predictions of
+    those samples carry no unimodal score for it.
+
+    Args:
+        encoders: ``{modality: config}``; each encoder has ``out_channels`` and gives pooled features ``(B, D)``.
+        fusion: Config of a :class:`~avmm.models.fusion.base.Fusion`; channels and classes are filled in.
+        num_classes: Number of classes C.
+        loss: Config of the loss of the joint logits. ``BCELoss`` and other losses with ``multi_label = True`` make
+            the predictions sigmoid scores instead of a softmax.
+        data_preprocessor: Config; :class:`AVDataPreprocessor` by default.
+        init_cfg: Initialisation of mmengine.
+
+    Example:
+        >>> model = MODELS.build(dict(
+        ...     type='AVClassifier', num_classes=10, fusion=dict(type='ConcatFusion'),
+        ...     encoders=dict(audio=dict(type='SmallConvNet', in_channels=1),
+        ...                   visual=dict(type='SmallConvNet', in_channels=3))))
+        >>> model(dict(audio=torch.rand(2, 1, 64, 64), visual=torch.rand(2, 3, 1, 32, 32))).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(self, encoders: dict[str, dict], fusion: dict, num_classes: int, loss: dict | None = None,
+                 data_preprocessor: dict | None = None, init_cfg: dict | None = None):
+        if not encoders:
+            raise ConfigError('AVClassifier.encoders is empty; name at least one modality')
+        super().__init__(tuple(encoders), data_preprocessor or dict(type='AVDataPreprocessor'), init_cfg)
+        self.num_classes = num_classes
+        self.encoders = nn.ModuleDict({m: MODELS.build(dict(cfg)) for m, cfg in encoders.items()})
+        self.feature_channels = {m: encoder.out_channels for m, encoder in self.encoders.items()}
+        self.fusion = MODELS.build(dict(fusion, in_channels=self.feature_channels, num_classes=num_classes))
+        self.loss_fn = LOSSES.build(dict(loss or dict(type='CrossEntropyLoss')))
+        self.multi_label = getattr(self.loss_fn, 'multi_label', False)
+
+    def branch(self, modality: str) -> nn.Module:
+        """The encoder of ``modality``."""
+        return self.encoders[modality]
+
+    def extract_feat(self, inputs: dict[str, Tensor]) -> Feats:
+        """Encode what is there, ``{modality: (B, D)}``; rows of absent modalities are zeros.
+
+        Raises:
+            ConfigError: If the inputs hold none of the model's modalities.
+        """
+        given = [m for m in self.modalities if m in inputs]
+        if not given:
+            raise ConfigError(f'the inputs hold {sorted(inputs)}, the model encodes {list(self.modalities)}')
+        present = inputs.get('present', {})
+        feats = {m: self.encoders[m](inputs[m]) for m in given}
+        if len(given) == len(self.modalities) and not present:
+            return feats
+        batch = len(next(iter(present.values()))) if present else len(feats[given[0]])
+        like = feats[given[0]]
+        return {m: self._spread(feats.get(m), present.get(m), like.new_zeros(batch, self.feature_channels[m]))
+                for m in self.modalities}
+
+    @staticmethod
+    def _spread(feat: Tensor | None, rows: Tensor | None, zeros: Tensor) -> Tensor:
+        if feat is None:
+            return zeros
+        return feat if rows is None else zeros.masked_scatter(rows[:, None], feat.to(zeros.dtype))
+
+    def fuse(self, feats: Feats) -> Tensor:
+        """Joint logits ``(B, C)``."""
+        return self.fusion(feats)
+
+    def unimodal_logits(self, feats: Feats) -> dict[str, Tensor]:
+        """``{modality: (B, C)}`` as the fusion defines it."""
+        return self.fusion.unimodal_logits(feats)
+
+    def forward(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample] | None = None,
+                mode: str = 'tensor') -> Tensor | dict[str, Tensor] | list[AVDataSample]:
+        """Run the model.
+
+        Args:
+            inputs: ``{'audio': (B, 1, F, T), 'visual': (B, 3, T, H, W)}``, either or both.
+            data_samples: The samples, needed by ``'loss'`` and ``'predict'``.
+            mode: ``'tensor'`` gives joint logits ``(B, C)``, ``'loss'`` a dict of scalar losses, ``'predict'`` the
+                samples with their scores.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        feats = self.extract_feat(inputs)
+        if mode == 'tensor':
+            return self.fuse(feats)
+        if mode == 'predict':
+            return self.predict(feats, inputs, data_samples)
+        raise ConfigError(f"mode is {mode!r}; it must be 'tensor', 'loss' or 'predict'")
+
+    def loss(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> dict[str, Tensor]:
+        """The loss of the joint logits, and what balancing hooks add to it."""
+        feats = self.extract_feat(inputs)
+        logits = self.fuse(feats)
+        labels = self.targets(data_samples, logits.device)
+        return self.finish_step(feats, logits, labels, {'loss': self.loss_fn(logits, labels)}, data_samples)
+
+    def targets(self, data_samples: list[AVDataSample], device: torch.device) -> Tensor:
+        """Target scores ``(B, C)`` where the samples carry them, class indices ``(B,)`` otherwise."""
+        if 'gt_score' in data_samples[0]:
+            return torch.stack([s.gt_score for s in data_samples]).to(device, non_blocking=True)
+        if not self.multi_label:
+            return torch.tensor([s.gt_label for s in data_samples], device=device)
+        target = torch.zeros(len(data_samples), self.num_classes)
+        for row, sample in zip(target, data_samples, strict=True):
+            row[torch.as_tensor(sample.gt_label)] = 1
+        return target.to(device, non_blocking=True)
+
+    def predict(self, feats: Feats, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> list[AVDataSample]:
+        """Add joint and unimodal scores to the samples."""
+        to_scores = torch.sigmoid if self.multi_label else (lambda x: x.softmax(-1))
+        joint = to_scores(self.fuse(feats).float())
+        alone = {m: to_scores(z.float()) for m, z in self.unimodal_logits(feats).items() if m in inputs}
+        present = {m: rows.tolist() for m, rows in inputs.get('present', {}).items()}
+        for i, sample in enumerate(data_samples):
+            sample.set_pred_score(joint[i])
+            sample.set_unimodal_scores({m: z[i] for m, z in alone.items() if m not in present or present[m][i]})
+        return data_samples
