@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Train on N processes of this machine: one a GPU with NCCL, or on the CPU with gloo.
+#
+#   bash tools/dist_train.sh CONFIG N [options of tools/train.py]
+#   bash tools/dist_train.sh configs/quickstart/av_digits.py 2 --resume
+#
+# Several machines: set NNODES, NODE_RANK, MASTER_ADDR and PORT on each.
+set -euo pipefail
+if [[ $# -lt 2 || "$1" == -h || "$1" == --help ]]; then
+  sed -n '2,7p' "$0" | sed 's/^# \{0,1\}//'
+  [[ "${1:-}" == -h || "${1:-}" == --help ]] && exit 0 || exit 2
+fi
+config=$1 ranks=$2
+shift 2
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+exec "${PYTHON:-python}" -m torch.distributed.run \
+  --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+  --master_port="${PORT:-29500}" --nproc_per_node="$ranks" \
+  "$here/train.py" "$config" --launcher pytorch "$@"
