@@ -1,0 +1,4 @@
+from avmm.datasets.collate import av_collate
+from avmm.datasets.samplers import AVSampler, ClassBalancedSampler, DefaultSampler, SampleIndex, WeightedSampler
+
+__all__ = ['AVSampler', 'ClassBalancedSampler', 'DefaultSampler', 'SampleIndex', 'WeightedSampler', 'av_collate']
