@@ -1,0 +1,3 @@
+from avmm.models.heads.linear_head import LinearHead
+
+__all__ = ['LinearHead']

@@ -1,0 +1,6 @@
+from avmm.models.losses.bce import BCELoss
+from avmm.models.losses.cross_entropy import CrossEntropyLoss
+from avmm.models.losses.focal import FocalLoss
+from avmm.models.losses.label_smooth import LabelSmoothLoss
+
+__all__ = ['BCELoss', 'CrossEntropyLoss', 'FocalLoss', 'LabelSmoothLoss']
