@@ -78,13 +78,16 @@ class Fusion(BaseModule):
         Raises:
             ValueError: If ``feats`` holds a modality that the fusion does not know, or none at all.
         """
-        unknown = [m for m in feats if m not in self.in_channels]
-        if unknown or not feats:
-            got = ', '.join(feats) or 'nothing'
-            raise ValueError(f'{type(self).__name__} fuses {", ".join(self.modalities)}; it was given {got}')
+        self.require_known(feats)
         like = next(iter(feats.values()))
         return {m: feats[m] if m in feats else like.new_zeros(len(like), width)
                 for m, width in self.in_channels.items()}
+
+    def require_known(self, feats: Feats) -> None:
+        """Raise ValueError if ``feats`` holds a modality that the fusion does not know, or none at all."""
+        if not feats or any(m not in self.in_channels for m in feats):
+            got = ', '.join(feats) or 'nothing'
+            raise ValueError(f'{type(self).__name__} fuses {", ".join(self.modalities)}; it was given {got}')
 
     def require_equal_widths(self) -> int:
         """The common width of the features.

@@ -20,6 +20,9 @@ class BCELoss(nn.Module):
         loss_weight: Factor w of the loss.
     """
 
+    #: Targets may hold several classes, so that scores come from a sigmoid.
+    multi_label = True
+
     def __init__(self, loss_weight: float = 1.0):
         super().__init__()
         self.loss_weight = loss_weight
