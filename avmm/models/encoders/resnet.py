@@ -13,7 +13,7 @@ from avmm.registry import MODELS
 class AVResNet18(Encoder):
     """ResNet-18 without classifier, for frames (3 channels) or spectrograms (1 channel).
 
-    The post-activation network of `He et al. <https://arxiv.org/abs/1512.03385>`_ (table 1, 18 layers) as used by
+    The post-activation `ResNet <https://arxiv.org/abs/1512.03385>`_ (table 1, 18 layers) as used by
     `OGM-GE <https://arxiv.org/abs/2203.15332>`_: convolutions start from the Kaiming normal distribution (fan out,
     ReLU), batch norms from 1 and 0, the maps are averaged over space and frames. Parameter names are those of the
     published models (``conv1``, ``bn1``, ``layer1.0.conv1`` ...) and of torchvision.

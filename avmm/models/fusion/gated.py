@@ -13,9 +13,9 @@ class GatedFusion(Fusion):
 
     .. math:: o_m = f_m W_m^T + b_m, \qquad z = h(\sigma(o_g) \odot o_o)
 
-    with the gating modality g, the other one o and a linear classifier h: the gated fusion of `Kiela et al.
-    <https://arxiv.org/abs/1802.02892>`_ in the layout of `OGM-GE <https://arxiv.org/abs/2203.15332>`_. The transformed
-    features are the projections :math:`o_m`.
+    with the gating modality g, the other one o and a linear classifier h: the gated fusion of `efficient
+    large-scale multi-modal classification <https://arxiv.org/abs/1802.02892>`_ in the layout of `OGM-GE
+    <https://arxiv.org/abs/2203.15332>`_. The transformed features are the projections :math:`o_m`.
 
     What a modality says alone is the joint logits with the features of the other at zero, so that the gate, or the
     gated projection, comes from the bias alone.

@@ -12,9 +12,9 @@ from avmm.registry import MODELS
 class LateFusion(Fusion):
     r"""A classifier of its own for each modality, their logits averaged: :math:`z = \frac{1}{M} \sum_m z_m`.
 
-    A modality alone says :math:`z_m = f_m W_m^T + b_m`. With two modalities it is the model of LFM (Yang et al., NeurIPS 2024);
-    without the average it is the ``identical`` fusion of released code, which returns the logits of each modality
-    only. An absent modality is left out of the average.
+    A modality alone says :math:`z_m = f_m W_m^T + b_m`. With two modalities it is the model of LFM
+    (NeurIPS 2024); without the average it is the ``identical`` fusion of released code, which returns the logits of
+    each modality only. An absent modality is left out of the average.
 
     Args:
         in_channels: Width of the features of each modality.

@@ -10,7 +10,8 @@ from avmm.registry import LOSSES
 
 @LOSSES.register_module()
 class FocalLoss(nn.Module):
-    r"""Cross-entropy that counts well-classified samples less (`Lin et al. <https://arxiv.org/abs/1708.02002>`_).
+    r"""Cross-entropy that counts well-classified samples less (`focal loss
+    <https://arxiv.org/abs/1708.02002>`_).
 
     With ``multi_label=True``, equation 5 of the paper for each class, with :math:`p = \sigma(z)`, summed over the
     classes and averaged over the batch:

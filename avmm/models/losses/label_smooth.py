@@ -14,7 +14,7 @@ class LabelSmoothLoss(nn.Module):
 
     .. math:: L = -\frac{w}{B} \sum_i [ (1 - \epsilon) \log p_{i y_i} + \frac{\epsilon}{C} \sum_c \log p_{ic} ]
 
-    (`Szegedy et al. <https://arxiv.org/abs/1512.00567>`_, section 7). Soft targets are mixed with the uniform
+    (`Inception-v3 <https://arxiv.org/abs/1512.00567>`_, section 7). Soft targets are mixed with the uniform
     distribution in the same way.
 
     Args:
