@@ -31,8 +31,9 @@ class MetamodalFusion(ConcatFusion):
 
     :math:`R_\lambda` is gradient reversal (`domain adaptation by backpropagation
     <https://arxiv.org/abs/1409.7495>`_, equations 6 to 8): the discriminator learns to tell the first modality
-    (target 0) from the second (target 1), the shared layer and the encoders learn to prevent it. The released code of the fusion cannot run, since its reversal lacks the factor
-    :math:`\lambda`; here it is 1, as the paper has it at the end of its schedule.
+    (target 0) from the second (target 1), the shared layer and the encoders learn to prevent it. The released code
+    of the fusion cannot run, since its reversal lacks the factor :math:`\lambda`; here it is 1, as the paper has it at
+    the end of its schedule.
 
     What a modality says alone is :math:`[f'_1; 0] W^T + b` or :math:`[0; f'_2] W^T + b`: the columns of its own and
     the whole bias. As released, these logits carry no gradient.

@@ -1,0 +1,45 @@
+"""ConvNeXt for frames and for spectrograms."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from avmm.models.encoders.torchvision_encoder import TorchvisionEncoder
+from avmm.registry import MODELS
+from avmm.utils import ConfigError
+
+SIZES = ('tiny', 'small', 'base', 'large')
+
+
+@MODELS.register_module()
+class ConvNeXtEncoder(TorchvisionEncoder):
+    """`ConvNeXt <https://arxiv.org/abs/2201.03545>`_ without its classifier, in torchvision's implementation.
+
+    With ``in_channels=1`` the stem is the sum of the three-channel stem over the colours, as audio models that start
+    from photographs do (`UAVM <https://arxiv.org/abs/2208.00061>`_). The pooled features are normalised by the layer
+    norm of the published classifier; :meth:`feature_maps` gives the maps before it.
+
+    Args:
+        size: ``'tiny'``, ``'small'``, ``'base'`` or ``'large'``: features of width 768, 768, 1024, 1536.
+        in_channels: 1 for a spectrogram, 3 for frames.
+        weights: A file of weights in torchvision's names; random weights by default.
+        init_cfg: Initialisation of mmengine.
+        **options: Further options, such as ``stochastic_depth_prob=0.5`` or ``layer_scale=1e-6``.
+
+    Raises:
+        ConfigError: If the size is unknown.
+    """
+
+    def __init__(self, size: str = 'tiny', in_channels: int = 3, weights: str | None = None,
+                 init_cfg: dict | None = None, **options):
+        if size not in SIZES:
+            raise ConfigError(f'ConvNeXtEncoder: size={size!r} is unknown; use one of {", ".join(SIZES)}')
+        super().__init__(f'convnext_{size}', in_channels, weights, init_cfg, **options)
+
+    def feature_maps(self, images: Tensor) -> Tensor:
+        """Maps of the last stage ``(N, D, H/32, W/32)`` of images ``(N, in_channels, H, W)``."""
+        return self.net.features(images)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Features ``(N, D)``: the maps averaged over space, then normalised."""
+        return torch.flatten(self.net.classifier(self.net.avgpool(self.feature_maps(images))), 1)
