@@ -54,7 +54,7 @@ class Registry(MMEngineRegistry):
         known = self.known_names()
         by_lower = {name.lower(): name for name in known}
         near = [by_lower[n] for n in difflib.get_close_matches(key.lower(), by_lower, n=4, cutoff=0.5)]
-        hint = f'did you mean {", ".join(near)}?' if near else f'it knows {len(known)} names'
+        hint = f'did you mean {", ".join(near)}?' if near else f'it knows {len(known)} names.'
         return (f'{key!r} is not in the {self.scope}::{self.name} registry; {hint} '
                 'If it is your own, name its module in custom_imports of the config.')
 

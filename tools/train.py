@@ -17,7 +17,7 @@ from avmm.utils.config import load_config  # noqa: E402
 EXAMPLES = """Examples:
   python tools/train.py configs/quickstart/av_digits.py
   python tools/train.py configs/quickstart/av_digits.py --resume --work-dir work_dirs/digits
-  python tools/train.py configs/quickstart/av_digits.py --cfg-options train_cfg.max_epochs=3 train_dataloader.batch_size=32
+  python tools/train.py configs/quickstart/av_digits.py --cfg-options train_cfg.max_epochs=3 randomness.seed=1
   bash tools/dist_train.sh configs/quickstart/av_digits.py 2
 """
 

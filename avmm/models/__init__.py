@@ -1,4 +1,21 @@
 from avmm.models.base import AVModel, Step
 from avmm.models.classifiers import AVClassifier
+from avmm.models.encoders import AVResNet18, ConvNeXtEncoder, Encoder, SmallConvNet, TorchvisionEncoder
+from avmm.models.fusion import (
+    AttentionFusion,
+    ConcatFusion,
+    FiLMFusion,
+    Fusion,
+    GatedFusion,
+    LateFusion,
+    MetamodalFusion,
+    SumFusion,
+)
+from avmm.models.heads import LinearHead
+from avmm.models.losses import BCELoss, CrossEntropyLoss, FocalLoss, LabelSmoothLoss
 
-__all__ = ['AVClassifier', 'AVModel', 'Step']
+__all__ = [
+    'AVClassifier', 'AVModel', 'AVResNet18', 'AttentionFusion', 'BCELoss', 'ConcatFusion', 'ConvNeXtEncoder',
+    'CrossEntropyLoss', 'Encoder', 'FiLMFusion', 'FocalLoss', 'Fusion', 'GatedFusion', 'LabelSmoothLoss', 'LateFusion',
+    'LinearHead', 'MetamodalFusion', 'SmallConvNet', 'Step', 'SumFusion', 'TorchvisionEncoder'
+]

@@ -16,8 +16,8 @@ class AVClassifier(AVModel):
 
     A model of one modality is the same class with one encoder: the fusion is then a linear head.
 
-    A modality that a batch lacks, wholly or for some samples, contributes features of zeros, and the predictions of
-    those samples carry no unimodal score for it.
+    A modality that a batch lacks is left to the fusion, which takes zeros for its features; where only some samples
+    lack it, their rows are zeros. The predictions of such samples carry no unimodal score for it.
 
     Args:
         encoders: ``{modality: config}``; each encoder has ``out_channels`` and gives pooled features ``(B, D)``.
@@ -54,7 +54,7 @@ class AVClassifier(AVModel):
         return self.encoders[modality]
 
     def extract_feat(self, inputs: dict[str, Tensor]) -> Feats:
-        """Encode what is there, ``{modality: (B, D)}``; rows of absent modalities are zeros.
+        """Encode what is there, ``{modality: (B, D)}``; rows of samples that lack the modality are zeros.
 
         Raises:
             ConfigError: If the inputs hold none of the model's modalities.
@@ -63,19 +63,7 @@ class AVClassifier(AVModel):
         if not given:
             raise ConfigError(f'the inputs hold {sorted(inputs)}, the model encodes {list(self.modalities)}')
         present = inputs.get('present', {})
-        feats = {m: self.encoders[m](inputs[m]) for m in given}
-        if len(given) == len(self.modalities) and not present:
-            return feats
-        batch = len(next(iter(present.values()))) if present else len(feats[given[0]])
-        like = feats[given[0]]
-        return {m: self._spread(feats.get(m), present.get(m), like.new_zeros(batch, self.feature_channels[m]))
-                for m in self.modalities}
-
-    @staticmethod
-    def _spread(feat: Tensor | None, rows: Tensor | None, zeros: Tensor) -> Tensor:
-        if feat is None:
-            return zeros
-        return feat if rows is None else zeros.masked_scatter(rows[:, None], feat.to(zeros.dtype))
+        return {m: _spread(self.encoders[m](inputs[m]), present.get(m)) for m in given}
 
     def fuse(self, feats: Feats) -> Tensor:
         """Joint logits ``(B, C)``."""
@@ -109,7 +97,8 @@ class AVClassifier(AVModel):
         feats = self.extract_feat(inputs)
         logits = self.fuse(feats)
         labels = self.targets(data_samples, logits.device)
-        return self.finish_step(feats, logits, labels, {'loss': self.loss_fn(logits, labels)}, data_samples)
+        losses = {'loss': self.loss_fn(logits, labels), **self.fusion.extra_losses(feats)}
+        return self.finish_step(feats, logits, labels, losses, data_samples)
 
     def targets(self, data_samples: list[AVDataSample], device: torch.device) -> Tensor:
         """Target scores ``(B, C)`` where the samples carry them, class indices ``(B,)`` otherwise."""
@@ -126,9 +115,16 @@ class AVClassifier(AVModel):
         """Add joint and unimodal scores to the samples."""
         to_scores = torch.sigmoid if self.multi_label else (lambda x: x.softmax(-1))
         joint = to_scores(self.fuse(feats).float())
-        alone = {m: to_scores(z.float()) for m, z in self.unimodal_logits(feats).items() if m in inputs}
+        alone = {m: to_scores(z.float()) for m, z in self.unimodal_logits(feats).items()}
         present = {m: rows.tolist() for m, rows in inputs.get('present', {}).items()}
         for i, sample in enumerate(data_samples):
             sample.set_pred_score(joint[i])
             sample.set_unimodal_scores({m: z[i] for m, z in alone.items() if m not in present or present[m][i]})
         return data_samples
+
+
+def _spread(feat: Tensor, rows: Tensor | None) -> Tensor:
+    """Put the features of the samples that have the modality, ``(rows.sum(), D)``, into their rows of ``(B, D)``."""
+    if rows is None:
+        return feat
+    return feat.new_zeros(len(rows), feat.shape[1]).masked_scatter(rows[:, None], feat)
