@@ -1,0 +1,86 @@
+"""Gaussian noise for gradients, the same on every rank."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_MASK = (1 << 64) - 1
+
+
+def _mix(seed: int, step: int) -> int:
+    """A well-spread 63-bit seed from two small integers (the finaliser of SplitMix64)."""
+    z = (seed * 0x9E3779B97F4A7C15 + step + 1) * 0x9E3779B97F4A7C15 & _MASK
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _MASK
+    return (z ^ (z >> 31)) >> 1
+
+
+class NoiseSource:
+    """Standard normal noise that depends on the seed and the number of the update alone.
+
+    It draws after the gradients have been averaged over the ranks, so all ranks have to draw the same numbers or the
+    replicas drift apart. Nothing else shares its generators. Its state is two integers, which a checkpoint keeps.
+
+    Args:
+        seed: Seed, the same on all ranks.
+    """
+
+    def __init__(self, seed: int = 0):
+        self.seed = seed
+        self.steps = 0
+        self._generators: dict[torch.device, torch.Generator] = {}
+        self._buffers: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def start_step(self) -> None:
+        """Begin the noise of one update."""
+        for generator in self._generators.values():
+            generator.manual_seed(_mix(self.seed, self.steps))
+        self.steps += 1
+
+    def __call__(self, name: str, like: Tensor) -> Tensor:
+        """Noise of the shape, type and device of ``like``, valid until the next call.
+
+        Args:
+            name: Name of the parameter, for sources that look their noise up.
+            like: The gradient.
+        """
+        device, numel = like.device, like.numel()
+        generator = self._generators.get(device)
+        if generator is None:
+            generator = self._generators[device] = torch.Generator(device)
+            generator.manual_seed(_mix(self.seed, self.steps - 1))
+        buffer = self._buffers.get((device, like.dtype))
+        # One buffer of the size of the largest tensor stays in the cache, where one of the whole branch would not.
+        if buffer is None or buffer.numel() < numel:
+            buffer = self._buffers[device, like.dtype] = torch.empty(numel, dtype=like.dtype, device=device)
+        flat = buffer[:numel].normal_(generator=generator)
+        return flat.as_strided(like.shape, like.stride())
+
+    def state_dict(self) -> dict[str, int]:
+        """Seed and number of updates."""
+        return {'seed': self.seed, 'steps': self.steps}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue where ``state`` was taken."""
+        self.seed, self.steps = int(state['seed']), int(state['steps'])
+
+
+def tensor_stds(tensors: list[Tensor]) -> list[Tensor]:
+    """Unbiased standard deviation of each tensor over all its elements, each ``()``.
+
+    One pass for the norms and one for the means, in place of the several of ``torch.std``; a tensor of one element
+    gives 0.
+    """
+    numels = [t.numel() for t in tensors]
+    wide = [torch.promote_types(t.dtype, torch.float32) for t in tensors]
+    squares = [norm.to(dtype) for norm, dtype in zip(torch._foreach_norm(tensors), wide, strict=True)]
+    means = [t.mean(dtype=dtype) for t, dtype in zip(tensors, wide, strict=True)]
+    torch._foreach_mul_(squares, squares)
+    torch._foreach_mul_(means, means)
+    torch._foreach_mul_(squares, [1 / max(n - 1, 1) for n in numels])
+    torch._foreach_mul_(means, [n / max(n - 1, 1) for n in numels])
+    torch._foreach_sub_(squares, means)
+    # Rounding can leave a constant tensor slightly below zero.
+    torch._foreach_clamp_min_(squares, 0.0)
+    torch._foreach_sqrt_(squares)
+    return squares
