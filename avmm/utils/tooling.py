@@ -1,0 +1,151 @@
+"""What the commands under ``tools/`` share: one argument style, and building from a config."""
+from __future__ import annotations
+
+import argparse
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmengine.config import Config, DictAction
+
+from avmm.utils.config import load_config
+from avmm.utils.errors import ConfigError
+from avmm.utils.prepare import prepare_data
+
+if TYPE_CHECKING:
+    import torch
+    from torch.utils.data import DataLoader
+
+    from avmm.models.base import AVModel
+
+REPO_ROOT = Path(__file__).resolve().parents[2]
+SPLITS = ('train', 'val', 'test')
+
+
+def tool_parser(description: str, examples: str) -> argparse.ArgumentParser:
+    """A parser whose help ends with examples."""
+    return argparse.ArgumentParser(
+        description=description, epilog='Examples:\n' + textwrap.indent(textwrap.dedent(examples).strip('\n'), '  '),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def add_config_args(parser: argparse.ArgumentParser, checkpoint: str | None = None) -> None:
+    """Add ``config``, ``checkpoint`` and ``--cfg-options``.
+
+    Args:
+        checkpoint: None leaves it out, ``'required'`` or ``'optional'`` add it.
+    """
+    parser.add_argument('config', help='config file')
+    if checkpoint:
+        parser.add_argument('checkpoint', nargs='?' if checkpoint == 'optional' else None,
+                            help='checkpoint file' + ('' if checkpoint == 'required' else ' (default: fresh weights)'))
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='settings of the config to override, such as optim_wrapper.optimizer.lr=0.01')
+
+
+def add_device_args(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device`` and ``--seed``."""
+    parser.add_argument('--device', default=None, help='such as cpu or cuda:0 (default: a GPU if there is one)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of every random choice (default: 0)')
+
+
+def config_from(args: argparse.Namespace, with_data: bool = False) -> Config:
+    """The config that the command line names; an embedded data set is made where ``with_data`` needs it."""
+    cfg = load_config(args.config, args.cfg_options)
+    if with_data:
+        prepare_data(cfg, REPO_ROOT)
+    return cfg
+
+
+def pick_device(name: str | None) -> torch.device:
+    """The device called ``name``, by default a GPU if there is one.
+
+    Raises:
+        ConfigError: If there is no such device.
+    """
+    import torch
+    try:
+        device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    except RuntimeError as error:
+        raise ConfigError(f'--device {name}: not a device; try cpu or cuda:0') from error
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise ConfigError(f'--device {name}: this machine has no GPU that torch can use; try --device cpu')
+    return device
+
+
+def loader_config(cfg: Config, split: str) -> dict:
+    """A copy of the config of a split's data loader.
+
+    Raises:
+        ConfigError: If the config has no such split.
+    """
+    import copy
+    loader = cfg.get(f'{split}_dataloader')
+    if not loader:
+        there = ', '.join(s for s in SPLITS if cfg.get(f'{s}_dataloader'))
+        raise ConfigError(f'--split {split}: the config has no {split}_dataloader; it has {there or "none"}')
+    return copy.deepcopy(dict(loader))
+
+
+def build_dataset(cfg: Config, split: str, **changes):
+    """The data set of a split, with some of its settings changed."""
+    from avmm.registry import DATASETS
+    return DATASETS.build(dict(loader_config(cfg, split)['dataset'], **changes))
+
+
+def build_loader(cfg: Config, split: str, seed: int = 0, dataset=None, batch_size: int | None = None,
+                 num_workers: int | None = None) -> DataLoader:
+    """The data loader of a split, as a run would build it.
+
+    Args:
+        dataset: A built data set to read instead of building the config's.
+        batch_size: Replaces the config's.
+        num_workers: Replaces the config's; 0 also switches off what only workers can do.
+    """
+    from avmm.engine.runner import AVRunner
+    loader = loader_config(cfg, split)
+    if dataset is not None:
+        loader['dataset'] = dataset
+    if batch_size is not None:
+        loader['batch_size'] = batch_size
+    if num_workers is not None:
+        loader['num_workers'] = num_workers
+    if not loader.get('num_workers'):
+        loader['persistent_workers'] = False
+        loader.pop('prefetch_factor', None)
+    return AVRunner.build_dataloader(loader, seed=seed)
+
+
+def build_model(cfg: Config, checkpoint: str | None = None, device: torch.device | str = 'cpu',
+                seed: int = 0) -> AVModel:
+    """The model of a config, on ``device`` and in evaluation mode.
+
+    Args:
+        checkpoint: Weights to load; without one the weights are fresh, drawn from ``seed``.
+    """
+    import torch
+    from mmengine.registry import init_default_scope
+
+    from avmm.registry import MODELS
+    init_default_scope(cfg.get('default_scope', 'avmm'))
+    torch.manual_seed(seed)
+    model = MODELS.build(cfg.model)
+    if checkpoint:
+        from avmm.engine.checkpoint import load_model_state
+        load_model_state(model, checkpoint)
+    else:
+        model.init_weights()
+    return model.to(device).eval()
+
+
+def check_out(path: str | Path, suffixes: tuple[str, ...]) -> Path:
+    """An output path whose folder exists.
+
+    Raises:
+        ConfigError: If its suffix is not one of ``suffixes``.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise ConfigError(f'{path}: must end in {" or ".join(suffixes)}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,71 @@
+"""Fair timing: warm-up, cases in turn, medians and spreads."""
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+#: One repeat of a case: does its work and returns ``(samples, seconds)``, or samples alone to be timed from outside.
+Repeat = Callable[[], 'float | tuple[float, float]']
+
+
+@dataclass
+class Timing:
+    """Repeats of one case.
+
+    Attributes:
+        seconds: Seconds for one sample, in each repeat.
+    """
+    seconds: list[float]
+
+    @property
+    def median(self) -> float:
+        """Median seconds for one sample."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """Half the distance between the quartiles, as a share of the median."""
+        if len(self.seconds) < 2:
+            return 0.0
+        low, _, high = statistics.quantiles(self.seconds, n=4, method='inclusive')
+        return (high - low) / 2 / self.median
+
+    def report(self) -> dict:
+        """The figures, for a JSON file."""
+        return dict(samples_per_s=1 / self.median, ms_per_sample=1e3 * self.median, spread=self.spread,
+                    repeats_ms=[1e3 * s for s in self.seconds])
+
+
+def synchronise() -> None:
+    """Wait for the GPU, if there is one in use."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def in_turn(cases: dict[str, Repeat], repeats: int, warm_up: int = 1) -> dict[str, Timing]:
+    """Time every case ``repeats`` times, one after the other in every round.
+
+    What disturbs a machine for a while (heat, a neighbour) then disturbs all cases alike. The order turns round with
+    every round, so that no case always follows the same one.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for turn in range(warm_up + repeats):
+        order = list(cases) if turn % 2 == 0 else list(reversed(cases))
+        for name in order:
+            synchronise()
+            start = time.perf_counter()
+            done = cases[name]()
+            synchronise()
+            samples, taken = done if isinstance(done, tuple) else (done, time.perf_counter() - start)
+            if turn >= warm_up:
+                seconds[name].append(taken / samples)
+    return {name: Timing(values) for name, values in seconds.items()}
+
+
+def ratio(base: Timing, other: Timing) -> float:
+    """Median over the rounds of the seconds of ``other`` over those of ``base``: above 1, ``base`` is the faster."""
+    return statistics.median(b / a for a, b in zip(base.seconds, other.seconds, strict=True))
