@@ -39,6 +39,8 @@ def add_config_args(parser: argparse.ArgumentParser, checkpoint: str | None = No
     if checkpoint:
         parser.add_argument('checkpoint', nargs='?' if checkpoint == 'optional' else None,
                             help='checkpoint file' + ('' if checkpoint == 'required' else ' (default: fresh weights)'))
+        parser.add_argument('--trust-checkpoint', action='store_true',
+                            help='let the checkpoint run code; only for files you trust')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
                         help='settings of the config to override, such as optim_wrapper.optimizer.lr=0.01')
 
@@ -117,11 +119,12 @@ def build_loader(cfg: Config, split: str, seed: int = 0, dataset=None, batch_siz
 
 
 def build_model(cfg: Config, checkpoint: str | None = None, device: torch.device | str = 'cpu',
-                seed: int = 0) -> AVModel:
+                seed: int = 0, trust: bool = False) -> AVModel:
     """The model of a config, on ``device`` and in evaluation mode.
 
     Args:
         checkpoint: Weights to load; without one the weights are fresh, drawn from ``seed``.
+        trust: Let the checkpoint hold more than plain data.
     """
     import torch
     from mmengine.registry import init_default_scope
@@ -131,8 +134,9 @@ def build_model(cfg: Config, checkpoint: str | None = None, device: torch.device
     torch.manual_seed(seed)
     model = MODELS.build(cfg.model)
     if checkpoint:
-        from avmm.engine.checkpoint import load_model_state
-        load_model_state(model, checkpoint)
+        from avmm.engine.checkpoint import load_checkpoint, load_state_dict
+        content = load_checkpoint(checkpoint, trust=trust)
+        load_state_dict(model, content.get('state_dict', content), checkpoint)
     else:
         model.init_weights()
     return model.to(device).eval()

@@ -111,7 +111,8 @@ def main(argv: list[str] | None = None) -> None:
         optional_import('umap', 'umap')
     device = pick_device(args.device)
     cfg = config_from(args, with_data=True)
-    model = build_model(cfg, args.checkpoint, device, args.seed)
+    model = build_model(cfg, args.checkpoint, device, args.seed, args.trust_checkpoint)
+    from avmm.evaluation.metrics.prediction_dump import write_npz
     names = args.features or ['joint', *model.modalities]
     for name in names:
         if name != 'joint' and name not in model.modalities:
@@ -125,8 +126,8 @@ def main(argv: list[str] | None = None) -> None:
     info = getattr(loader.dataset, 'metainfo', {}) or {}
     classes = list(info.get('classes') or map(str, range(int(labels.max()) + 1)))
     draw(maps, labels, classes, args.method, out)
-    np.savez(out.with_suffix('.npz'), label=labels, sample_id=ids, **{f'features_{n}': feats[n] for n in names},
-             **{f'map_{n}': maps[n] for n in names})
+    arrays = {f'features_{n}': feats[n] for n in names} | {f'map_{n}': maps[n] for n in names}
+    write_npz(out.with_suffix('.npz'), dict(arrays, label=labels, sample_id=ids))
     print(f'{len(labels)} samples: {out}, {out.with_suffix(".npz")}')
 
 

@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     device = pick_device(args.device)
     cfg = config_from(args, with_data=True)
-    model = build_model(cfg, args.checkpoint, device)
+    model = build_model(cfg, args.checkpoint, device, args.seed, args.trust_checkpoint)
     if len(model.modalities) < 2:
         raise ConfigError(f'the model has one modality, {model.modalities[0]}; there is nothing to compare')
     loader = build_loader(cfg, args.split, args.seed, batch_size=args.batch_size)
