@@ -204,7 +204,7 @@ class BalancingHook(Hook):
         self.set_epoch(runner.epoch)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Hand the coefficients to the log, once an interval."""
+        """Hand the coefficients to the log, once an interval: only there do they cross to the host."""
         if runner.optim_wrapper.should_update():
             # A gradient scaler may have skipped the step and left the scores of this update behind.
             self._scores = None
@@ -229,15 +229,12 @@ class BalancingHook(Hook):
         if state is not None and runner._resume:
             self.load_state_dict(state)
 
-    def read_log(self) -> dict[str, float]:
-        """Mean coefficients of the updates since the last call; 1 for each after the window has closed.
-
-        The only place where coefficients cross to the host.
-        """
+    def read_log(self) -> dict[str, Tensor | float]:
+        """Mean coefficients of the updates since the last call, still on the device; 1 after the window has closed."""
         if self._log_count:
-            values = (self._log_sum / self._log_count).tolist()
+            values = self._log_sum / self._log_count
             self._log_sum, self._log_count, self._logged = None, 0, True
-            return dict(zip(self._targets, values, strict=True))
+            return dict(zip(self._targets, values.unbind(), strict=True))
         # The log repeats the last value it was given, which would seem to go on for ever.
         return dict.fromkeys(self._targets, 1.0) if self._logged and not self.active else {}
 
@@ -261,13 +258,14 @@ class BalancingHook(Hook):
         return model
 
     def _enter_objective(self, model: AVModel) -> None:
-        self._acting = True
-        if self._overrides('loss_term'):
-            model.add_loss_term(f'loss_{self.name}', self.loss_term)
         if self._overrides('train_step'):
             if model.train_step_policy is not None:
-                raise ConfigError(f'{self.name} does the whole update itself, and another hook does so already')
+                raise ConfigError(f'{self.name} does the whole update itself, and another hook does so already; '
+                                  'leave one of them out')
             model.train_step_policy = self.train_step
+        if self._overrides('loss_term'):
+            model.add_loss_term(f'loss_{self.name}', self.loss_term)
+        self._acting = True
 
     def _leave_objective(self) -> None:
         if self._acting and self.model is not None:
