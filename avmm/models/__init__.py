@@ -1,5 +1,6 @@
 from avmm.models.base import AVModel, Step
 from avmm.models.classifiers import AVClassifier
+from avmm.models.data_preprocessors import AVDataPreprocessor, BatchMixup, BatchNoise
 from avmm.models.encoders import AVResNet18, ConvNeXtEncoder, Encoder, SmallConvNet, TorchvisionEncoder
 from avmm.models.fusion import (
     AttentionFusion,
@@ -15,7 +16,7 @@ from avmm.models.heads import LinearHead
 from avmm.models.losses import BCELoss, CrossEntropyLoss, FocalLoss, LabelSmoothLoss
 
 __all__ = [
-    'AVClassifier', 'AVModel', 'AVResNet18', 'AttentionFusion', 'BCELoss', 'ConcatFusion', 'ConvNeXtEncoder',
-    'CrossEntropyLoss', 'Encoder', 'FiLMFusion', 'FocalLoss', 'Fusion', 'GatedFusion', 'LabelSmoothLoss', 'LateFusion',
+    'AVClassifier', 'AVDataPreprocessor', 'AVModel', 'AVResNet18', 'AttentionFusion', 'BCELoss', 'BatchMixup',
+    'BatchNoise', 'ConcatFusion', 'ConvNeXtEncoder', 'CrossEntropyLoss', 'Encoder', 'FiLMFusion', 'FocalLoss', 'Fusion', 'GatedFusion', 'LabelSmoothLoss', 'LateFusion',
     'LinearHead', 'MetamodalFusion', 'SmallConvNet', 'Step', 'SumFusion', 'TorchvisionEncoder'
 ]

@@ -1,0 +1,184 @@
+"""Frames of a clip: images in a folder, a single image, or a video file."""
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from avmm.datasets.transforms.base import AVTransform, clip_name
+from avmm.media import VideoFrames, read_image
+from avmm.registry import TRANSFORMS
+from avmm.utils import ConfigError, DataError
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+SAMPLING = ('random', 'centers', 'fixed', 'all')
+
+
+class FrameSampler:
+    """Chooses frames of a clip.
+
+    Args:
+        num_frames: Frames to choose; not used by ``'fixed'`` and ``'all'``.
+        sampling: ``'random'`` takes distinct frames at random, in order; ``'centers'`` the centres of equal segments;
+            ``'fixed'`` those of ``indices``; ``'all'`` every frame.
+        indices: For ``'fixed'``: which frames, from 0.
+        short: What to do with a clip of fewer frames than asked: ``'repeat'`` frames or raise an ``'error'``.
+
+    Example:
+        >>> FrameSampler(3, 'centers').choose(10, None, 'clip').tolist()
+        [1, 5, 8]
+    """
+
+    def __init__(self, num_frames: int = 1, sampling: str = 'random', indices: Sequence[int] | None = None,
+                 short: str = 'repeat'):
+        if sampling not in SAMPLING:
+            raise ConfigError(f'sampling must be one of {", ".join(SAMPLING)}, got {sampling!r}')
+        if short not in ('repeat', 'error'):
+            raise ConfigError(f"short must be 'repeat' or 'error', got {short!r}")
+        if (sampling == 'fixed') != (indices is not None):
+            raise ConfigError("indices go with sampling='fixed', and only with it")
+        if num_frames < 1:
+            raise ConfigError(f'num_frames must be at least 1, got {num_frames}')
+        self.num_frames = num_frames
+        self.sampling = sampling
+        self.indices = None if indices is None else np.array(indices)
+        self.short = short
+
+    def choose(self, available: int, rng: np.random.Generator | None, name: str) -> np.ndarray:
+        """Indices of the chosen frames, in order.
+
+        Args:
+            available: Frames that the clip has.
+            rng: Generator for ``'random'``.
+            name: Clip to name in an error.
+
+        Raises:
+            DataError: If the clip is too short and ``short='error'``, or has no frame at all.
+        """
+        if available == 0:
+            raise DataError(f'{name}: no frames')
+        if self.sampling == 'all':
+            return np.arange(available)
+        needed = self.num_frames if self.indices is None else int(self.indices.max()) + 1
+        if available < needed and self.short == 'error':
+            raise DataError(f'{name}: {available} frames, {needed} are needed')
+        if self.indices is not None:
+            return np.minimum(self.indices, available - 1)
+        if self.sampling == 'random' and available >= needed:
+            return np.sort(rng.choice(available, needed, replace=False))
+        return ((np.arange(needed) + 0.5) * available / needed).astype(np.int64)
+
+    def __repr__(self) -> str:
+        indices = None if self.indices is None else self.indices.tolist()
+        return f'{type(self).__name__}({self.num_frames}, {self.sampling!r}, {indices}, {self.short!r})'
+
+
+@TRANSFORMS.register_module()
+class LoadFrames(AVTransform):
+    """Load images of a clip as PIL images.
+
+    Required Keys:
+
+    - frame_dir (str), a folder of images, or frame_paths (list[str])
+    - rng
+
+    Added Keys:
+
+    - frames (list of PIL images)
+    - frame_indices (``(N,)``)
+
+    Args:
+        num_frames: Frames to load.
+        sampling: ``'random'``, ``'centers'``, ``'fixed'`` or ``'all'``; see :class:`FrameSampler`.
+        indices: Frames for ``'fixed'``.
+        short: ``'repeat'`` or ``'error'`` for a clip of fewer frames.
+        draft_size: ``(width, height)`` that later steps need at least; jpg files are then decoded at a fraction of
+            their size, which is faster and slightly changes the pixels. None decodes exactly.
+    """
+
+    def __init__(self, num_frames: int = 1, sampling: str = 'random', indices: Sequence[int] | None = None,
+                 short: str = 'repeat', draft_size: tuple[int, int] | None = None):
+        self.sampler = FrameSampler(num_frames, sampling, indices, short)
+        self.draft_size = None if draft_size is None else tuple(draft_size)
+
+    @property
+    def random(self) -> bool:
+        """Whether two draws can differ."""
+        return self.sampler.sampling == 'random'
+
+    def transform(self, results: dict) -> dict:
+        """Load the chosen frames."""
+        if 'frame_paths' not in results and 'frame_dir' not in results:
+            return results
+        paths = results['frame_paths'] if 'frame_paths' in results else list_frames(results['frame_dir'])
+        name = clip_name(results, ('frame_dir', 'sample_id'))
+        chosen = self.sampler.choose(len(paths), results.get('rng'), name)
+        results['frames'] = [read_image(paths[i], self.draft_size) for i in chosen]
+        results['frame_indices'] = chosen
+        return results
+
+
+@TRANSFORMS.register_module()
+class LoadVideoFrames(AVTransform):
+    """Decode frames of a video file with decord, only those that are used.
+
+    Required Keys:
+
+    - video_path (str)
+    - rng
+
+    Added Keys:
+
+    - frames (list of PIL images)
+    - frame_indices (``(N,)``)
+
+    Args:
+        num_frames: Frames to load.
+        sampling: ``'random'``, ``'centers'``, ``'fixed'`` or ``'all'``; see :class:`FrameSampler`.
+        indices: Frames for ``'fixed'``.
+        short: ``'repeat'`` or ``'error'`` for a clip of fewer frames.
+        num_threads: Threads of the decoder.
+    """
+
+    def __init__(self, num_frames: int = 1, sampling: str = 'random', indices: Sequence[int] | None = None,
+                 short: str = 'repeat', num_threads: int = 1):
+        self.sampler = FrameSampler(num_frames, sampling, indices, short)
+        self.num_threads = num_threads
+
+    @property
+    def random(self) -> bool:
+        """Whether two draws can differ."""
+        return self.sampler.sampling == 'random'
+
+    def transform(self, results: dict) -> dict:
+        """Decode the chosen frames."""
+        if 'video_path' not in results:
+            return results
+        video = VideoFrames(results['video_path'], self.num_threads)
+        chosen = self.sampler.choose(len(video), results.get('rng'), video.path)
+        results['frames'] = [Image.fromarray(frame) for frame in video.get(chosen)]
+        results['frame_indices'] = chosen
+        return results
+
+
+def list_frames(folder: str) -> list[str]:
+    """Images of a folder in natural order: ``frame_2`` before ``frame_10``.
+
+    Raises:
+        DataError: If the folder is missing or holds no image.
+    """
+    try:
+        names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_SUFFIXES)]
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f'{folder}: the folder of frames is missing') from None
+    if not names:
+        raise DataError(f'{folder}: the folder holds no images')
+    return [os.path.join(folder, name) for name in sorted(names, key=natural_key)]
+
+
+def natural_key(name: str) -> list:
+    """Sort key that orders digits by their value."""
+    return [int(part) if part.isdigit() else part for part in re.split(r'(\d+)', name)]
