@@ -2,29 +2,49 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
-MARK = '<!-- components -->'
 
 
 def on_page_markdown(markdown: str, **kwargs) -> str:
-    """Put the tables in the place of the mark."""
-    return markdown.replace(MARK, component_tables(REPO / 'avmm')) if MARK in markdown else markdown
+    """Put the tables in the place of their marks."""
+    for mark, make in (('<!-- components -->', lambda: component_tables(REPO / 'avmm')),
+                       ('<!-- tools -->', lambda: tool_table(REPO / 'tools'))):
+        if mark in markdown:
+            markdown = markdown.replace(mark, make())
+    return markdown
+
+
+def tool_table(folder: Path) -> str:
+    """The commands of a folder, each with the first sentence of its docstring."""
+    rows = []
+    for path in sorted(folder.rglob('*.py')):
+        source = path.read_text(encoding='utf-8')
+        if "__name__ == '__main__'" in source:
+            rows.append(f'| `{path.relative_to(REPO).as_posix()}` | {summary(ast.parse(source))} |')
+    return '\n'.join(['| command | what it does |', '|---|---|', *rows])
+
+
+def summary(node: ast.AST) -> str:
+    """First paragraph of a docstring, as text for the cell of a table."""
+    paragraph = ' '.join((ast.get_docstring(node) or '').strip().split('\n\n')[0].split())
+    paragraph = re.sub(r'`([^`<]+) <(\S+)>`_', r'[\1](\2)', paragraph)
+    paragraph = re.sub(r':\w+:(?=`)', '', paragraph).replace('``', '`').replace('`~', '`')
+    return paragraph.replace('|', '\\|').replace('::', ':')
 
 
 def component_tables(package: Path) -> str:
-    """A section for each registry with the names and first sentences of what is registered in ``package``."""
+    """A section for each registry with what is registered in ``package``."""
     registries = defaultdict(dict)
     for path in sorted(package.rglob('*.py')):
         tree = ast.parse(path.read_text(encoding='utf-8'))
         for node in ast.walk(tree):
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
                 for registry in registries_of(node):
-                    summary = (ast.get_docstring(node) or '').strip().split('\n\n')[0]
-                    place = path.relative_to(REPO).as_posix()
-                    registries[registry][node.name] = (' '.join(summary.split()), place)
+                    registries[registry][node.name] = (summary(node), path.relative_to(REPO).as_posix())
     return '\n\n'.join(table(name, registries[name]) for name in sorted(registries))
 
 
@@ -40,12 +60,5 @@ def registries_of(node: ast.ClassDef | ast.FunctionDef) -> list[str]:
 
 def table(registry: str, components: dict[str, tuple[str, str]]) -> str:
     """The section of one registry."""
-    rows = [f'| `{name}` | {escape(summary)} | `{place}` |' for name, (summary, place) in sorted(components.items())]
+    rows = [f'| `{name}` | {text} | `{place}` |' for name, (text, place) in sorted(components.items())]
     return '\n'.join([f'## {registry}', '', '| name | what it is | where |', '|---|---|---|', *rows])
-
-
-def escape(text: str) -> str:
-    """Docstring markup as plain Markdown for a table cell."""
-    for old, new in (('|', '\\|'), ('``', '`'), (':class:', ''), (':meth:', ''), ('~', '')):
-        text = text.replace(old, new)
-    return text
