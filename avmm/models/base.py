@@ -1,6 +1,7 @@
 """The protocol of every two-branch model, through which balancing methods act."""
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ class AVModel(BaseModel):
         self.step = Step()
         self.train_step_policy: Callable[[AVModel, dict, OptimWrapper], dict[str, Tensor]] | None = None
         self._loss_terms: dict[str, Callable[[Step], Tensor]] = {}
+        self._through: tuple[nn.Module | None] = (None, )
 
     @abstractmethod
     def branch(self, modality: str) -> nn.Module:
@@ -106,33 +108,57 @@ class AVModel(BaseModel):
             losses[name] = term(self.step)
         return losses
 
-    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+    def train_step(self, data: dict, optim_wrapper: OptimWrapper,
+                   through: nn.Module | None = None) -> dict[str, Tensor]:
         """One update of the parameters.
 
         A loss that is not finite never reaches the optimiser.
 
+        Args:
+            data: A batch of the data loader.
+            optim_wrapper: Does the update.
+            through: The distributed wrapper whose forward leads to this model, if there is one.
+
         Raises:
             NonFiniteLossError: Naming the loss terms and the samples of the batch.
         """
-        if self.train_step_policy is not None:
-            return self.train_step_policy(self, data, optim_wrapper)
-        with optim_wrapper.optim_context(self):
-            data = self.data_preprocessor(data, training=True)
-            losses = self._run_forward(data, mode='loss')
-        total, log_vars = self.parse_losses(losses)
-        self.check_finite(total, log_vars)
-        optim_wrapper.update_params(total)
-        return log_vars
+        # A tuple, since a module stored as an attribute would become a child of its own child.
+        self._through = (through, )
+        try:
+            if self.train_step_policy is not None:
+                return self.train_step_policy(self, data, optim_wrapper)
+            with optim_wrapper.optim_context(self.outer):
+                data = self.data_preprocessor(data, training=True)
+                losses = self.run_forward(data)
+            total, log_vars = self.parse_losses(losses)
+            self.check_finite(total, log_vars)
+            optim_wrapper.update_params(total)
+            return log_vars
+        finally:
+            self._through = (None, )
+
+    @property
+    def outer(self) -> nn.Module:
+        """What a training step calls: the distributed wrapper during a distributed step, else this model."""
+        return self._through[0] or self
+
+    def run_forward(self, data: dict) -> dict[str, Tensor]:
+        """Losses of a preprocessed batch, through the distributed wrapper if there is one."""
+        return self.outer._run_forward(data, mode='loss')
 
     def check_finite(self, total: Tensor, log_vars: dict[str, Tensor]) -> None:
-        """Raise :class:`NonFiniteLossError` unless ``total`` is a number.
+        """Raise :class:`NonFiniteLossError` unless ``total`` is a number, on this rank and on every other.
 
-        The one value that crosses to the host in a step.
+        The one value that crosses to the host in a step. A policy of several backward passes calls it as well.
         """
-        if torch.isfinite(total):
+        finite = torch.isfinite(total.detach())
+        wrapper = self._through[0]
+        if wrapper.agree(finite) if wrapper is not None else finite:
             return
         terms = {k: float(v) for k, v in log_vars.items()}
-        bad = ', '.join(f'{k}={v}' for k, v in terms.items() if not torch.isfinite(torch.tensor(v)))
+        bad = ', '.join(f'{k}={v}' for k, v in terms.items() if not math.isfinite(v))
+        if not bad:
+            raise NonFiniteLossError('the loss is not finite on another rank')
         ids = self.step.sample_ids
         shown = ', '.join(ids[:8]) + (f' and {len(ids) - 8} more' if len(ids) > 8 else '')
         raise NonFiniteLossError(f'the loss is not finite: {bad}; samples of the batch: {shown}')

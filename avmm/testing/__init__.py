@@ -1,0 +1,10 @@
+"""Toy data, a toy model and launchers: for the tests of AVMM and for those of plug-ins."""
+from avmm.testing.configs import build_toy_runner, toy_config
+from avmm.testing.ranks import launch_ranks, run_ranks
+from avmm.testing.toy_data import ToyAVDataset
+from avmm.testing.toy_metric import ToyAccuracy
+from avmm.testing.toy_model import ToyAVModel
+
+__all__ = [
+    'ToyAVDataset', 'ToyAVModel', 'ToyAccuracy', 'build_toy_runner', 'launch_ranks', 'run_ranks', 'toy_config'
+]
