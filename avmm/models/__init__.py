@@ -17,6 +17,7 @@ from avmm.models.losses import BCELoss, CrossEntropyLoss, FocalLoss, LabelSmooth
 
 __all__ = [
     'AVClassifier', 'AVDataPreprocessor', 'AVModel', 'AVResNet18', 'AttentionFusion', 'BCELoss', 'BatchMixup',
-    'BatchNoise', 'ConcatFusion', 'ConvNeXtEncoder', 'CrossEntropyLoss', 'Encoder', 'FiLMFusion', 'FocalLoss', 'Fusion', 'GatedFusion', 'LabelSmoothLoss', 'LateFusion',
-    'LinearHead', 'MetamodalFusion', 'SmallConvNet', 'Step', 'SumFusion', 'TorchvisionEncoder'
+    'BatchNoise', 'ConcatFusion', 'ConvNeXtEncoder', 'CrossEntropyLoss', 'Encoder', 'FiLMFusion', 'FocalLoss',
+    'Fusion', 'GatedFusion', 'LabelSmoothLoss', 'LateFusion', 'LinearHead', 'MetamodalFusion', 'SmallConvNet', 'Step',
+    'SumFusion', 'TorchvisionEncoder'
 ]
