@@ -16,8 +16,9 @@ from avmm.utils import ConfigError, DataError
 from avmm.utils.paths import checked_path, resolve_data_root
 
 SPLITS = ('train', 'val', 'test')
-# Last word of the entropy of replacements: transforms draw from another stream.
+# Last words of the entropy of replacements and of frozen variants: ordinary draws come from another stream.
 _REPLACEMENT_STREAM = 2
+_FROZEN_STREAM = 3
 
 
 @DATASETS.register_module()
@@ -52,6 +53,8 @@ class AVClipDataset(BaseDataset):
         on_error: ``'raise'``, or ``'skip'`` to put another clip in the place of one that cannot be read, in training
             only; the data sample then has the reason as ``replaced`` in its meta information.
         allowed_roots: Further folders in which files may lie.
+        frozen_copies: Variants of each clip in training: the randomness of the pipeline is drawn once for each of
+            them and then comes again. 0 draws anew each time.
         metainfo: More meta information of mmengine.
         indices: Which clips to use, as in mmengine.
         test_mode: Whether the data set is for evaluation: clips are never replaced.
@@ -71,8 +74,8 @@ class AVClipDataset(BaseDataset):
     def __init__(self, ann_file: str = '', data_root: str = '', split: str = 'train', val_fraction: float = 0.0,
                  val_seed: int = 0, layout: dict[str, str] | None = None, data_prefix: dict[str, str] | None = None,
                  classes: Sequence[str] | None = None, pipeline: Sequence = (), on_error: str = 'raise',
-                 allowed_roots: Sequence[str] = (), metainfo: dict | None = None, indices=None,
-                 test_mode: bool = False, serialize_data: bool = True, lazy_init: bool = False,
+                 allowed_roots: Sequence[str] = (), frozen_copies: int = 0, metainfo: dict | None = None,
+                 indices=None, test_mode: bool = False, serialize_data: bool = True, lazy_init: bool = False,
                  max_refetch: int = 100):
         if split not in SPLITS:
             raise ConfigError(f'split must be one of {", ".join(SPLITS)}, got {split!r}')
@@ -86,6 +89,7 @@ class AVClipDataset(BaseDataset):
         self.val_fraction = val_fraction
         self.val_seed = val_seed
         self.on_error = on_error
+        self.frozen_copies = frozen_copies
         self.layout = dict(self.LAYOUT if layout is None else layout)
         self._check_layout(data_prefix or {})
         root = os.fspath(resolve_data_root(data_root))
@@ -210,8 +214,14 @@ class AVClipDataset(BaseDataset):
         """Everything that is known of a clip before it is loaded, its paths among it."""
         info = self._raw_info(idx)
         info.update(self.clip_paths(info))
-        info['rng'] = sample_rng(idx)
+        info['rng'] = self._rng(idx)
         return info
+
+    def _rng(self, idx: int) -> np.random.Generator:
+        if self.frozen_copies == 0:
+            return sample_rng(idx)
+        variant = int(sample_rng(idx).integers(self.frozen_copies))
+        return np.random.default_rng((getattr(idx, 'seed', 0), int(idx), variant, _FROZEN_STREAM))
 
     def clip_paths(self, info: dict) -> dict:
         """Paths of a clip by the keys that the loading steps take.
