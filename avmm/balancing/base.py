@@ -76,6 +76,7 @@ class BalancingHook(Hook):
         self._handles: list = []
         self._acting = False
         self._scores: Tensor | None = None
+        self._kept_scores: Tensor | None = None
         self._seen: weakref.ref | None = None
         self._log_sum: Tensor | None = None
         self._log_count = 0
@@ -150,7 +151,7 @@ class BalancingHook(Hook):
         Raises:
             ConfigError: If the method cannot act on the model.
         """
-        self.detach()
+        self._unregister()
         self.model = self._check(balanced_model(model, self.name))
         if self._overrides('edit_feature'):
             for m in self.model.modalities:
@@ -168,11 +169,8 @@ class BalancingHook(Hook):
 
     def detach(self) -> None:
         """Stop to act, and leave nothing behind in the model and the optimiser."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
-        self._leave_objective()
-        self.model, self._scores, self._seen = None, None, None
+        self._unregister()
+        self._scores = self._kept_scores = None
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the epoch, counted from 0."""
@@ -208,6 +206,8 @@ class BalancingHook(Hook):
         if runner.optim_wrapper.should_update():
             # A gradient scaler may have skipped the step and left the scores of this update behind.
             self._scores = None
+        # A checkpoint that is written inside a failed iteration must not hold the scores of that iteration.
+        self._kept_scores = self._scores
         if self.every_n_inner_iters(batch_idx, self._log_interval) or self.end_of_epoch(
                 runner.train_dataloader, batch_idx):
             for key, value in self.read_log().items():
@@ -218,16 +218,27 @@ class BalancingHook(Hook):
         self.detach()
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put the state under ``checkpoint['balancing'][name]``."""
-        state = self.state_dict()
-        if state:
-            checkpoint.setdefault('balancing', {})[self.name] = state
+        """Put the state under ``checkpoint['balancing'][name]``; every rank calls it.
+
+        Between two updates the scores so far differ from rank to rank; their mean leads to the same sum.
+        """
+        state = dict(method=self.state_dict(), log_sum=self._log_sum, log_count=self._log_count, logged=self._logged)
+        if self._kept_scores is not None:
+            state['scores'] = self._kept_scores.clone()
+            all_reduce(state['scores'], op='mean')
+        checkpoint.setdefault('balancing', {})[self.name] = state
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Take the state back when a run is resumed; weights that are only loaded bring none."""
         state = checkpoint.get('balancing', {}).get(self.name)
-        if state is not None and runner._resume:
-            self.load_state_dict(state)
+        if state is None or not runner._resume:
+            return
+        self.load_state_dict(state['method'])
+        device = next(runner.model.parameters()).device
+        self._scores, self._log_sum = (None if state.get(key) is None else state[key].to(device)
+                                       for key in ('scores', 'log_sum'))
+        self._kept_scores = self._scores
+        self._log_count, self._logged = state['log_count'], state['logged']
 
     def read_log(self) -> dict[str, Tensor | float]:
         """Mean coefficients of the updates since the last call, still on the device; 1 after the window has closed."""
@@ -256,6 +267,13 @@ class BalancingHook(Hook):
             raise ConfigError(f'{self.name} needs joint logits in every training step, {type(model).__name__} has '
                               'none (joint_step=False); leave the hook out or use a model that fuses in every step')
         return model
+
+    def _unregister(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._leave_objective()
+        self.model = self._seen = None
 
     def _enter_objective(self, model: AVModel) -> None:
         if self._overrides('train_step'):

@@ -69,8 +69,8 @@ def tensor_stds(tensors: list[Tensor]) -> list[Tensor]:
     """Unbiased standard deviation of each tensor over all its elements, each ``()``.
 
     One pass for the norms and one for the means, which take half the time of ``torch.std`` on CPU. In float32 the
-    result is good to six digits while the mean is no larger than the deviation, and to four at ten times that. A tensor
-    of one element gives 0.
+    result is good to six digits while the mean is no larger than the deviation, and to four at ten times that. A
+    tensor of one element gives 0.
     """
     numels = [t.numel() for t in tensors]
     wide = [torch.promote_types(t.dtype, torch.float32) for t in tensors]
