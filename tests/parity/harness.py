@@ -1,0 +1,179 @@
+"""Finding the parity cases, running one through the adapter of its project, and comparing what comes out.
+
+An adapter is the file ``tests/parity/<project>.py`` with
+
+``run(meta, inputs, state, dtype)``
+    The outputs of the case under the names of the reference, computed by AVMM in ``dtype`` (``'float32'`` or
+    ``'float64'``). ``state`` holds the official tensors. It raises :class:`Unclaimed` for a case it does not know.
+``SLOW``
+    Prefixes of the names of cases that take more than five seconds; may be left out.
+"""
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import golden
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+STORED = HERE.parent / 'data' / 'parity'
+
+
+class Unclaimed(LookupError):
+    """No part of an adapter knows the case."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case file and its name ``<project>/<case>``."""
+    name: str
+    path: Path
+
+    @property
+    def project(self) -> str:
+        return self.name.split('/')[0]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Two numbers agree if ``|ours - reference| <= atol + rtol * |reference|``."""
+    atol: float
+    rtol: float
+
+
+def case_folders() -> list[Path]:
+    """Folders with one sub-folder a project: those that the environment names, then the stored one."""
+    named = [os.environ.get('AVMM_PARITY_DIR'), os.environ.get('AVMM_REAL_DATA')]
+    outside = [Path(named[0])] if named[0] else []
+    outside += [Path(named[1]) / 'golden_real'] if named[1] else []
+    return [*outside, STORED]
+
+
+def find_cases(folders: list[Path] | None = None) -> list[Case]:
+    """All cases, each content once. Of two cases with one name, the later one is told apart by its folder."""
+    cases: dict[str, Case] = {}
+    seen = set()
+    for folder in case_folders() if folders is None else folders:
+        for path in sorted(folder.glob('*/*.npz')):
+            content = hashlib.sha256(path.read_bytes()).digest()
+            name = f'{path.parent.name}/{path.stem}'
+            if (name, content) in seen:
+                continue
+            seen.add((name, content))
+            while name in cases:
+                name += f'@{folder.name}'
+            cases[name] = Case(name, path)
+    return list(cases.values())
+
+
+@cache
+def adapter_of(project: str) -> ModuleType:
+    """The adapter of a project.
+
+    Raises:
+        Unclaimed: If the project has none.
+    """
+    path = HERE / f'{project}.py'
+    if not path.is_file():
+        raise Unclaimed(f'the project {project!r} has no adapter: {path} does not exist')
+    spec = importlib.util.spec_from_file_location(f'parity_adapter_{project}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def is_slow(case: Case) -> bool:
+    """Whether the adapter says that the case takes more than five seconds."""
+    try:
+        prefixes = getattr(adapter_of(case.project), 'SLOW', ())
+    except Unclaimed:
+        return False
+    return case.path.stem.startswith(tuple(prefixes))
+
+
+def not_comparable(options: dict[str, Any]) -> dict[str, str]:
+    """``{output: reason}`` for the outputs whose package or real files are absent here."""
+    absent = {}
+    for output, package in options.get('needs_package', {}).items():
+        if importlib.util.find_spec(package) is None:
+            absent[output] = f'the package {package} is not installed'
+    if not Path(os.environ.get('AVMM_REAL_DATA') or '-').is_dir():
+        absent.update(dict.fromkeys(options.get('needs_real_data', ()), 'AVMM_REAL_DATA names no folder'))
+    return absent
+
+
+def check_case(path: Path, adapter: ModuleType) -> dict[str, str]:
+    """Run a case and compare every output.
+
+    Returns:
+        ``{output: reason}`` for the outputs that could not be compared here.
+
+    Raises:
+        AssertionError: If an output is missing or differs; all of them are named.
+        Unclaimed: If the adapter does not know the case.
+    """
+    meta, inputs, expected = golden.load(path)
+    options = meta['options']
+    absent = not_comparable(options)
+    expected = {name: value for name, value in expected.items() if name not in absent}
+    tight = options.get('tight', {})
+
+    def faults(dtype: str, bounds: dict[str, Bounds]) -> list[str]:
+        state = golden.state_dict(meta['state'], meta['seed'])
+        got = adapter.run(meta, {name: value.copy() for name, value in inputs.items()}, state, dtype)
+        found = [differences(name, got.get(name), value, bounds[name], tight) for name, value in expected.items()]
+        return [f'{dtype}: {fault}' for fault in found if fault]
+
+    usual = {name: output_bounds(name, meta) for name in expected}
+    found = faults('float32', usual)
+    if 'dtype' in tight:
+        found += faults(tight['dtype'], dict.fromkeys(expected, Bounds(tight['atol'], tight['rtol'])))
+    assert not found, f'{meta["project"]}/{meta["case"]} ({meta["what"]})\n' + '\n'.join(found)
+    return absent
+
+
+def output_bounds(name: str, meta: dict[str, Any]) -> Bounds:
+    """Tolerances of an output: its own, else the tight ones if it has to agree as a whole, else those of the case."""
+    tolerances, tight = meta['options'].get('tolerances', {}), meta['options'].get('tight', {})
+    if name in tolerances:
+        return Bounds(*tolerances[name])
+    if name in tight.get('whole', ()):
+        return Bounds(tight['atol'], tight['rtol'])
+    return Bounds(meta['atol'], meta['rtol'])
+
+
+def differences(name: str, got: Any, expected: np.ndarray, bounds: Bounds, tight: dict[str, Any]) -> str:
+    """What is wrong with an output, in one line; empty if nothing is."""
+    if got is None:
+        return f'{name} is missing'
+    got = np.asarray(got)
+    if got.shape != expected.shape:
+        return f'{name} has shape {got.shape}, the reference {expected.shape}'
+    if expected.dtype.kind not in 'fc':
+        return '' if np.array_equal(got, expected) else f'{name} is {_brief(got)}, the reference {_brief(expected)}'
+    fault = _too_far(name, got, expected, bounds)
+    if not fault and name in tight.get('first_rows_of', ()):
+        fault = _too_far(f'first row of {name}', got[:1], expected[:1], Bounds(tight['atol'], tight['rtol']))
+    return fault
+
+
+def _too_far(name: str, got: np.ndarray, expected: np.ndarray, bounds: Bounds) -> str:
+    if np.allclose(got, expected, atol=bounds.atol, rtol=bounds.rtol, equal_nan=True):
+        return ''
+    gap = np.abs(got - expected)
+    excess = np.nan_to_num(gap / (bounds.atol + bounds.rtol * np.abs(expected)), nan=np.inf)
+    worst = np.unravel_index(excess.argmax(), excess.shape)
+    where = f'[{", ".join(map(str, worst))}]' if worst else ''
+    return (f'{name}{where} is {got[worst]:.7g}, the reference {expected[worst]:.7g}; '
+            f'atol {bounds.atol:g}, rtol {bounds.rtol:g}, {(excess > 1).sum()} of {excess.size} values are off')
+
+
+def _brief(values: np.ndarray) -> str:
+    return np.array2string(values, threshold=6).replace('\n', '')
