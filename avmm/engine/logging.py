@@ -39,8 +39,8 @@ class _Running:
 class BoundedBuffer(HistoryBuffer):
     """The newest values of one scalar, and running statistics of the epoch and of the whole run.
 
-    It answers as mmengine's ``HistoryBuffer`` does, for windows up to ``max_length`` values; ``'epoch'`` and
-    ``'global'`` (and integer windows that reach back to the start of the run) come from the running statistics.
+    It answers as mmengine's ``HistoryBuffer`` does, for windows up to ``max_length`` values; ``'epoch'``, ``'global'``
+    and no window at all come from the running statistics.
     A tensor is kept as it is, without waiting for the device, until somebody reads; it must not be changed in place.
 
     Args:
@@ -88,7 +88,7 @@ class BoundedBuffer(HistoryBuffer):
         flush([self])
         if window_size == 'epoch':
             return self._epoch
-        if window_size in (None, 'global') or window_size > len(self._values):
+        if window_size in (None, 'global'):
             return self._run
         size = min(window_size, len(self._values))
         return (list(islice(reversed(self._values), size)), list(islice(reversed(self._counts), size)))
