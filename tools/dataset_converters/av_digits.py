@@ -36,6 +36,7 @@ sys.path.insert(0, str(ROOT))
 from avmm.utils import ConfigError, DataError, optional_import  # noqa: E402
 from avmm.utils.cli import run_cli, track  # noqa: E402
 
+NAME = 'AV-Digits'
 WORDS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')
 ACCENTS = ('en', 'en-us', 'en-gb-scotland', 'en-029', 'en-gb-x-rp', 'en-gb-x-gbclan', 'en-gb-x-gbcwmd')
 SPEAKERS = ('m1', 'm2', 'm3', 'm4', 'm7', 'f1', 'f2', 'f3', 'f4', 'f5', 'croak')
@@ -58,8 +59,8 @@ class Options:
     clips: int = 1797
     frames: int = 3
     seconds: float = 1.0
-    audio_snr: float = 0.0
-    visual_noise: float = 0.2
+    audio_snr: float = 10.0
+    visual_noise: float = 0.05
     seed: int = 0
 
     def check(self, available: int) -> None:
@@ -219,7 +220,8 @@ def fingerprint(root: Path) -> str:
 
 def fill(root: Path, options: Options, workers: int) -> dict:
     """Write the whole data set into the empty folder ``root`` and return what ``meta.json`` says."""
-    digits = optional_import('sklearn.datasets', 'quickstart').load_digits()
+    from sklearn.datasets import load_digits
+    digits = load_digits()
     optional_import('espeakng_loader', 'quickstart')  # pure Python: the library itself is loaded by the server alone
     options.check(len(digits.target))
     clips = list_clips(digits.target, options.clips)
@@ -234,7 +236,7 @@ def fill(root: Path, options: Options, workers: int) -> dict:
     pool = ThreadPoolExecutor(workers)
     try:
         done = (clip for block in pool.map(write_block, blocks) for clip in block)
-        for _ in track(done, 'AV-Digits', total=len(clips)):
+        for _ in track(done, NAME, total=len(clips)):
             pass
     finally:
         pool.shutdown(cancel_futures=True)
@@ -243,25 +245,27 @@ def fill(root: Path, options: Options, workers: int) -> dict:
         rows = [f'{clip.name},{clip.label}\n' for clip in clips if clip.split == split]
         (root / f'{split}.csv').write_text(''.join(rows))
         sizes[split] = len(rows)
-    return dict(dataset='AV-Digits', options=asdict(options), sizes=sizes, sample_rate=SAMPLE_RATE,
+    return dict(dataset=NAME, options=asdict(options), sizes=sizes, sample_rate=SAMPLE_RATE,
                 frame_size=FRAME_SIZE, fingerprint=fingerprint(root))
 
 
-def find_existing(out: Path, options: Options) -> dict | None:
-    """``meta.json`` of a data set that is there already, None if the place is free.
+def find_existing(out: Path, options: Options, overwrite: bool = False) -> dict | None:
+    """``meta.json`` of a data set that is there already, None if the place is free or may be overwritten.
 
     Raises:
-        DataError: If something else is there, or AV-Digits with other options.
+        DataError: If something else is there, or AV-Digits with other options that may not be overwritten.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     try:
         meta = json.loads((out / 'meta.json').read_text())
-        same = meta['options'] == asdict(options)
+        same = meta['options'] == asdict(options) and meta['dataset'] == NAME
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f'{out} exists and is no AV-Digits data set; choose another --out') from None
+        raise DataError(f'{out} exists and is no {NAME} data set; choose another --out') from None
+    if overwrite:
+        return None
     if not same:
-        raise DataError(f'{out} holds AV-Digits with other options ({meta["options"]}); '
+        raise DataError(f'{out} holds {NAME} with other options ({meta["options"]}); '
                         'choose another --out, or --overwrite')
     return meta
 
@@ -280,10 +284,9 @@ def build(out: Path, options: Options, workers: int = 2, overwrite: bool = False
         DataError: If another data set is at ``out`` already.
     """
     out = Path(os.path.abspath(out))
-    if not overwrite:
-        found = find_existing(out, options)
-        if found:
-            return found
+    found = find_existing(out, options, overwrite)
+    if found:
+        return found
     part = out.with_name(f'.{out.name}.part-{os.getpid()}')
     part.mkdir(parents=True)
     try:

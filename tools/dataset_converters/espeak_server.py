@@ -15,6 +15,7 @@ list always gives the same samples, one and the same word after other words does
 """
 from __future__ import annotations
 
+import argparse
 import ctypes
 import json
 import signal
@@ -60,6 +61,11 @@ class Espeak:
 
 
 def main() -> int:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""Examples:
+  echo '[{"text": "seven", "voice": "en-us+f2", "rate": 175, "pitch": 50}]' | python espeak_server.py > seven.pcm"""
+    ).parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, which ends this process
     try:
         espeak = Espeak()
