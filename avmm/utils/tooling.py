@@ -13,6 +13,7 @@ from avmm.utils.errors import ConfigError
 from avmm.utils.prepare import prepare_data
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch.utils.data import DataLoader
 
@@ -29,13 +30,15 @@ def tool_parser(description: str, examples: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def add_config_args(parser: argparse.ArgumentParser, checkpoint: str | None = None) -> None:
+def add_config_args(parser: argparse.ArgumentParser, checkpoint: str | None = None,
+                    config_help: str = 'config file') -> None:
     """Add ``config``, ``checkpoint`` and ``--cfg-options``.
 
     Args:
         checkpoint: None leaves it out, ``'required'`` or ``'optional'`` add it.
+        config_help: What else the config may be.
     """
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help=config_help)
     if checkpoint:
         parser.add_argument('checkpoint', nargs='?' if checkpoint == 'optional' else None,
                             help='checkpoint file' + ('' if checkpoint == 'required' else ' (default: fresh weights)'))
@@ -51,9 +54,23 @@ def add_device_args(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='seed of every random choice (default: 0)')
 
 
-def config_from(args: argparse.Namespace, with_data: bool = False) -> Config:
-    """The config that the command line names; an embedded data set is made where ``with_data`` needs it."""
+def config_from(args: argparse.Namespace, to_build: bool = True, with_data: bool = False) -> Config:
+    """The config that the command line names.
+
+    Args:
+        to_build: Whether something will be built from it, so that its names and arguments are checked first.
+        with_data: Whether an embedded data set has to be there, and is made if it is not.
+
+    Raises:
+        ConfigError: If the config is missing or wrong.
+    """
     cfg = load_config(args.config, args.cfg_options)
+    if to_build:
+        from mmengine.registry import init_default_scope
+
+        from avmm.utils.config_check import check_config
+        check_config(cfg)
+        init_default_scope(cfg.get('default_scope', 'avmm'))
     if with_data:
         prepare_data(cfg, REPO_ROOT)
     return cfg
@@ -125,12 +142,19 @@ def build_model(cfg: Config, checkpoint: str | None = None, device: torch.device
     Args:
         checkpoint: Weights to load; without one the weights are fresh, drawn from ``seed``.
         trust: Let the checkpoint hold more than plain data.
+
+    Raises:
+        ConfigError: If the config has no model.
+        CheckpointError: If the checkpoint cannot be read or is of another model.
     """
     import torch
-    from mmengine.registry import init_default_scope
+    from mmengine.logging import MMLogger
 
     from avmm.registry import MODELS
-    init_default_scope(cfg.get('default_scope', 'avmm'))
+    if not cfg.get('model'):
+        raise ConfigError('the config has no model')
+    # mmengine tells how each weight was initialised, which is for the log of a run.
+    MMLogger.get_current_instance().setLevel('WARNING')
     torch.manual_seed(seed)
     model = MODELS.build(cfg.model)
     if checkpoint:
@@ -140,6 +164,26 @@ def build_model(cfg: Config, checkpoint: str | None = None, device: torch.device
     else:
         model.init_weights()
     return model.to(device).eval()
+
+
+def predict(model: AVModel, loader: DataLoader) -> dict[str, np.ndarray]:
+    """The predictions of a model, as the arrays of a predictions file.
+
+    Returns:
+        ``sample_id`` (N,), ``gt_label`` (N,) or ``gt_score`` (N, C), ``pred_score`` (N, C), and ``score_<modality>``
+        (N, C) for each modality of which every sample has a score.
+    """
+    import numpy as np
+    import torch
+
+    from avmm.evaluation.metrics.prediction_dump import PredictionDump
+    from avmm.utils.cli import track
+    dump = PredictionDump('predictions.npz')
+    with torch.no_grad():
+        for batch in track(loader, 'predicting'):
+            dump.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
+    rows = dump.results
+    return {key: np.array([row[key] for row in rows]) for key in sorted(set(rows[0]).intersection(*rows))}
 
 
 def check_out(path: str | Path, suffixes: tuple[str, ...]) -> Path:

@@ -6,14 +6,14 @@ import pytest
 TOOL = 'analysis_tools/embeddings.py'
 
 
-def test_map_and_features_of_every_modality(run_process, toy, tmp_path):
+def test_map_and_features_of_every_modality(run_tool, toy, tmp_path):
     out = tmp_path / 'maps' / 'map.png'
-    result = run_process(TOOL, *toy, '--out', out, '--perplexity', 4)
+    result = run_tool(TOOL, *toy, '--out', out, '--perplexity', 4)
     assert result.status == 0, result.err
     assert out.read_bytes()[:4] == b'\x89PNG'
     found = np.load(out.with_suffix('.npz'))
     assert found['map_joint'].shape == (16, 2)
-    assert found['features_joint'].shape == (16, 16) and found['features_audio'].shape == (16, 8)
+    assert found['features_joint'].shape == (16, 64) and found['features_audio'].shape == (16, 32)
     assert found['label'].tolist() == [i % 4 for i in range(16)]
     assert found['sample_id'][3] == 'toy_3'
     assert abs(found['features_joint'].mean(0)).max() < 1e-5

@@ -24,20 +24,20 @@ def one_sided(toy):
     from avmm.testing import ToyAVDataset, ToyAVModel
     config, checkpoint = toy
     data = ToyAVDataset(16, noise=0.5)
-    model = ToyAVModel().eval()
+    model = ToyAVModel(width=8).eval()
     with torch.no_grad():
         x = torch.from_numpy(data.prototypes['audio'])
         feats = model.encoders['audio'](x)
         model.classifier.weight.zero_()
         model.classifier.bias.zero_()
-        model.classifier.weight[:, :8] = torch.linalg.pinv(feats).T
+        model.classifier.weight[:, :feats.shape[1]] = torch.linalg.pinv(feats).T
     torch.save(dict(state_dict=model.state_dict()), checkpoint)
     return config, checkpoint
 
 
-def test_a_model_that_only_listens_loses_nothing_with_its_eyes(run_process, one_sided, tmp_path):
+def test_a_model_that_only_listens_loses_nothing_with_its_eyes(run_tool, one_sided, tmp_path):
     out = tmp_path / 'drop.csv'
-    result = run_process(TOOL, *one_sided, '--how', 'zeros', '--out', out)
+    result = run_tool(TOOL, *one_sided, '--how', 'zeros', '--out', out)
     assert result.status == 0, result.err
     rows = {row['inputs']: float(row['accuracy']) for row in csv.DictReader(out.open())}
     assert list(rows) == ['all', 'zeroed audio', 'zeroed visual']
@@ -72,7 +72,7 @@ def test_disturb_leaves_the_other_modality_and_the_given_inputs_alone():
 
 def test_a_single_modality_is_refused_in_one_line(run_tool, toy, tmp_path):
     from avmm.testing import ToyAVModel
-    torch.save(dict(state_dict=ToyAVModel(modalities=['audio']).state_dict()), toy[1])
+    torch.save(dict(state_dict=ToyAVModel(width=8, modalities=['audio']).state_dict()), toy[1])
     result = run_tool(TOOL, *toy, '--cfg-options', 'model.modalities=[audio]')
     assert (result.status, result.err.strip()) == (
         2, 'error: the model has one modality, audio; there is nothing to compare')

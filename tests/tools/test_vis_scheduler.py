@@ -39,9 +39,9 @@ def test_values_follow_the_schedule(run_tool, config, tmp_path):
     assert '0.05 at the start, 0.1 at most, 0.01 at the end of 40 iterations' in result.out
 
 
-def test_a_run_by_iterations_and_an_epoch_schedule_made_by_iterations(run_process, config, tmp_path):
+def test_a_run_by_iterations_and_an_epoch_schedule_made_by_iterations(run_tool, config, tmp_path):
     numbers = tmp_path / 'lr.csv'
-    result = run_process(
+    result = run_tool(
         TOOL, config, '--out', tmp_path / 'lr.png', '--csv', numbers, '--iters-per-epoch', 5, '--cfg-options',
         'param_scheduler=', 'train_cfg.max_epochs=0', 'train_cfg.max_iters=7')
     assert result.status == 0, result.err

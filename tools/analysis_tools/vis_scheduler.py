@@ -102,7 +102,7 @@ def draw(values: list[float], parameter: str, iters_per_epoch: int, epochs: int 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     out = check_out(args.out, ('.png', '.pdf', '.svg'))
-    cfg = config_from(args)
+    cfg = config_from(args, to_build=False)
     values = trace(cfg, args.parameter, args.iters_per_epoch)
     _, epochs = run_length(cfg, args.iters_per_epoch)
     draw(values, args.parameter, args.iters_per_epoch, epochs, out)

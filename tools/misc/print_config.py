@@ -57,7 +57,7 @@ def difference(old: Any, new: Any) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    cfg = config_from(args)
+    cfg = config_from(args, to_build=False)
     if args.diff:
         lines = difference(load_config(args.diff).to_dict(), cfg.to_dict())
         print('\n'.join(lines) or 'the two configs are the same')
