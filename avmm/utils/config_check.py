@@ -177,41 +177,51 @@ def call_of(component: Callable) -> Call:
     """
     name = getattr(component, '__name__', str(component))
     if not inspect.isclass(component):
-        names, required, rest = _parameters(component)
-        return Call(name, names, required, rest is not None)
-    all_names: frozenset[str] = frozenset()
-    needed: frozenset[str] | None = None
+        ordered, needed, rest = _parameters(component)
+        return Call(name, frozenset(ordered), needed, rest is not None)
+    names: set[str] = set()
+    required: set[str] = set()
+    passed: tuple[int, set[str]] | None = (0, set())
     for cls in component.__mro__:
         if cls in (object, nn.Module) or '__init__' not in vars(cls):
             continue
-        names, required, rest = _parameters(cls.__init__)
-        all_names |= names
-        needed = required if needed is None else needed
-        if rest is None:
-            return Call(name, all_names, needed, False)
-        if not _hands_on(cls.__init__, rest):
-            return Call(name, all_names, needed, True)
-    return Call(name, all_names, needed or frozenset(), False)
+        ordered, needed, rest = _parameters(cls.__init__)
+        supplied = {*ordered[:passed[0]], *passed[1]}
+        names |= set(ordered) - supplied
+        required |= needed - supplied
+        passed = _passed_on(cls.__init__, rest) if rest else None
+        if passed is None:
+            return Call(name, frozenset(names), frozenset(required), rest is not None)
+    return Call(name, frozenset(names), frozenset(required), False)
 
 
-def _parameters(function: Callable) -> tuple[frozenset[str], frozenset[str], str | None]:
-    """Keyword arguments, those of them without a default, and the name of ``**kwargs`` if there is one."""
+def _parameters(function: Callable) -> tuple[list[str], frozenset[str], str | None]:
+    """Keyword arguments in order, those of them without a default, and the name of ``**kwargs`` if there is one."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        return frozenset(), frozenset(), 'kwargs'
+        return [], frozenset(), 'kwargs'
     by_name = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != 'self']
     rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
-    return (frozenset(p.name for p in by_name), frozenset(p.name for p in by_name if p.default is p.empty), rest)
+    return [p.name for p in by_name], frozenset(p.name for p in by_name if p.default is p.empty), rest
 
 
-def _hands_on(init: Callable, rest: str) -> bool:
-    """Whether ``init`` passes its ``**rest`` to an ``__init__`` of a base class."""
+def _passed_on(init: Callable, rest: str) -> tuple[int, set[str]] | None:
+    """What ``init`` gives to the ``__init__`` of its base class beside ``**rest``; None if it keeps ``rest`` itself.
+
+    Returns:
+        The number of positional arguments, and the names of the others.
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, TypeError, SyntaxError):
-        return False
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return any(isinstance(call.func, ast.Attribute) and call.func.attr == '__init__'
-               and any(k.arg is None and isinstance(k.value, ast.Name) and k.value.id == rest for k in call.keywords)
-               for call in calls)
+        return None
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == '__init__':
+            unpacked = [k.value.id for k in call.keywords if k.arg is None and isinstance(k.value, ast.Name)]
+            if rest in unpacked:
+                positional = [a for a in call.args if not isinstance(a, ast.Starred)]
+                # Base.__init__(self, ...) names self, super().__init__(...) does not.
+                selves = 0 if isinstance(call.func.value, ast.Call) else 1
+                return len(positional) - selves, {k.arg for k in call.keywords if k.arg is not None}
+    return None

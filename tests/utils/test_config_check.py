@@ -21,6 +21,11 @@ class HandsOn(Closed):
         super().__init__(**kwargs)
 
 
+class NamesBase(Closed):
+    def __init__(self, **kwargs):
+        Closed.__init__(self, 3, **kwargs)
+
+
 class KeepsThem(BaseModule):
     def __init__(self, name, **options):
         super().__init__()
@@ -36,6 +41,7 @@ def test_signatures():
     handed_on = call_of(HandsOn)
     assert handed_on.names == {'dropout', 'width', 'depth'} and not handed_on.open
     assert call_of(Inherits).names == handed_on.names
+    assert call_of(NamesBase).names == {'depth'} and not call_of(NamesBase).required
     assert call_of(KeepsThem).open
     assert call_of(torch.nn.functional.dropout).names == {'input', 'p', 'training', 'inplace'}
     assert {'lr', 'momentum'} < call_of(torch.optim.SGD).names
