@@ -52,9 +52,14 @@ def load_weights(net: nn.Module, path: str, ignore: str = '') -> None:
         raise CheckpointError(f'{path} is torn or holds more than tensors ({reason}); get the file anew') from error
     state = state.get('state_dict', state) if isinstance(state, dict) else {}
     own = net.state_dict()
-    wrong = [key for key, value in own.items() if not (ignore and key.startswith(ignore))
-             and (key not in state or state[key].shape != value.shape)]
+    fitting = {key: value for key, value in state.items()
+               if key in own and isinstance(value, torch.Tensor) and value.shape == own[key].shape}
+    # Old files do not count the batches that a norm has seen.
+    wrong = [key for key in own if key not in fitting and not key.endswith('num_batches_tracked')
+             and not (ignore and key.startswith(ignore))]
     if wrong:
         raise CheckpointError(f'{path} does not fit {type(net).__name__}: {len(wrong)} of {len(own)} tensors are '
                               f'missing or of another shape, first {wrong[0]}; is it the file of another network?')
-    net.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
+    # Into the network's own state, which carries the version numbers that some layers ask for.
+    own.update(fitting)
+    net.load_state_dict(own)
