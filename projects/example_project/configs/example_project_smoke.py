@@ -1,6 +1,6 @@
 # Everything of this project in two steps on made-up data, in seconds and without a file.
-#   python tools/train.py projects/example_project/configs/example_project_smoke.py
-# Usual override: --cfg-options train_cfg.max_iters=20
+# Launch:   python tools/train.py projects/example_project/configs/example_project_smoke.py
+# Override: --cfg-options train_cfg.max_iters=20
 custom_imports = dict(imports=['avmm.testing', 'projects.example_project.example_project'])
 default_scope = 'avmm'
 runner_type = 'AVRunner'
