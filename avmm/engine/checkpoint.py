@@ -164,9 +164,9 @@ def load_checkpoint(path: str | os.PathLike, map_location: str | torch.device | 
     except OSError as error:
         raise CheckpointError(f'{path} cannot be read ({error.strerror or error})') from error
     except Exception as error:
-        refused = re.search(r'GLOBAL ([\w.]+)|Unsupported (?:global|class|operand)[^\n]*', str(error))
+        refused = re.search(r'GLOBAL ([\w.]+)', str(error))
         if not trust and isinstance(error, pickle.UnpicklingError) and (refused or zipped):
-            what = (refused.group(1) or 'other objects') if refused else 'other objects'
+            what = refused.group(1) if refused else 'other objects'
             raise CheckpointError(f'{path} holds more than plain data ({what}) and could run code while it loads; if '
                                   'you know where it comes from, pass --trust-checkpoint') from error
         raise CheckpointError(f'{path} is torn or not a checkpoint ({_first_line(error)}); use another') from error

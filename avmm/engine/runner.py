@@ -31,7 +31,7 @@ from avmm.engine.checkpoint import (
     write_atomically,
 )
 from avmm.engine.distributed import AVDistributedDataParallel, init_distributed
-from avmm.engine.logging import AVMessageHub
+from avmm.engine.logging import AVMessageHub, LogProcessor
 from avmm.engine.rng import gather_rng_states
 from avmm.engine.signals import StopSignals, init_worker
 from avmm.registry import RUNNERS
@@ -87,6 +87,13 @@ class AVRunner(Runner):
     def build_message_hub(self, message_hub: dict | None = None) -> AVMessageHub:
         """A message hub of this run alone, whose cost does not grow."""
         return AVMessageHub.create(self._experiment_name)
+
+    def build_log_processor(self, log_processor: dict) -> LogProcessor:
+        """The log processor of AVMM, unless the config names another."""
+        if isinstance(log_processor, dict):
+            log_processor = dict(log_processor)
+            log_processor.setdefault('type', LogProcessor)
+        return super().build_log_processor(log_processor)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap a model for several ranks with :class:`AVDistributedDataParallel`, unless the config names another."""

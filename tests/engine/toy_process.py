@@ -1,4 +1,4 @@
-"""Trains the toy in a process of its own: ``python toy_process.py WORK_DIR OVERRIDES [--kill-at N] [--signal NAME]``."""
+"""Trains the toy in a process of its own, which may send itself a signal."""
 from __future__ import annotations
 
 import argparse
