@@ -23,6 +23,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import uuid
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -40,7 +42,8 @@ NAME = 'AV-Digits'
 WORDS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')
 ACCENTS = ('en', 'en-us', 'en-gb-scotland', 'en-029', 'en-gb-x-rp', 'en-gb-x-gbclan', 'en-gb-x-gbcwmd')
 SPEAKERS = ('m1', 'm2', 'm3', 'm4', 'm7', 'f1', 'f2', 'f3', 'f4', 'f5', 'croak')
-SAMPLE_RATE, FRAME_SIZE, BLOCK, TEST_EVERY = 22050, 64, 64, 5
+SCANS, SAMPLE_RATE, FRAME_SIZE, TEST_EVERY = 1797, 22050, 64, 5
+BLOCK = 64  # clips that one process of espeak-ng speaks; part of what decides the sounds, as its voice has a memory
 SMALLEST = TEST_EVERY * len(WORDS)
 
 
@@ -56,17 +59,17 @@ class Options:
         visual_noise: Standard deviation of the noise of a pixel, as a share of the range from black to white.
         seed: Seed of every random choice.
     """
-    clips: int = 1797
+    clips: int = SCANS
     frames: int = 3
     seconds: float = 1.0
     audio_snr: float = 10.0
     visual_noise: float = 0.05
     seed: int = 0
 
-    def check(self, available: int) -> None:
+    def check(self) -> None:
         """Raise :class:`ConfigError` for a value that makes no data set."""
-        if not SMALLEST <= self.clips <= available:
-            raise ConfigError(f'--clips {self.clips}: choose {SMALLEST} (one test clip a digit) to {available}')
+        if not SMALLEST <= self.clips <= SCANS:
+            raise ConfigError(f'--clips {self.clips}: choose {SMALLEST} (one test clip a digit) to {SCANS}')
         if not 1 <= self.frames <= 100:
             raise ConfigError(f'--frames {self.frames}: choose 1 to 100')
         if not 0.3 <= self.seconds <= 10:
@@ -222,8 +225,6 @@ def fill(root: Path, options: Options, workers: int) -> dict:
     """Write the whole data set into the empty folder ``root`` and return what ``meta.json`` says."""
     from sklearn.datasets import load_digits
     digits = load_digits()
-    optional_import('espeakng_loader', 'quickstart')  # pure Python: the library itself is loaded by the server alone
-    options.check(len(digits.target))
     clips = list_clips(digits.target, options.clips)
 
     def write_block(block: list[Clip]) -> list[Clip]:
@@ -284,10 +285,13 @@ def build(out: Path, options: Options, workers: int = 2, overwrite: bool = False
         DataError: If another data set is at ``out`` already.
     """
     out = Path(os.path.abspath(out))
+    options.check()
+    optional_import('espeakng_loader', 'quickstart')  # pure Python: the library itself is loaded by the server alone
     found = find_existing(out, options, overwrite)
     if found:
         return found
-    part = out.with_name(f'.{out.name}.part-{os.getpid()}')
+    sweep(out)
+    part = out.with_name(f'.{out.name}.part-{uuid.uuid4().hex[:8]}')
     part.mkdir(parents=True)
     try:
         meta = fill(part, options, workers)
@@ -302,6 +306,13 @@ def build(out: Path, options: Options, workers: int = 2, overwrite: bool = False
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return meta
+
+
+def sweep(out: Path) -> None:
+    """Remove what a killed process left next to ``out`` more than an hour ago."""
+    for left in out.parent.glob(f'.{out.name}.part-*'):
+        if time.time() - left.stat().st_mtime > 3600:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def publish(part: Path, out: Path, options: Options) -> None:
@@ -337,9 +348,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill cleans up as Ctrl-C does
     options = Options(**{name: getattr(args, name) for name in Options.__dataclass_fields__})
-    meta = build(args.out, options, max(1, args.workers), args.overwrite)
+    # A polite kill cleans up as Ctrl-C does.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        meta = build(args.out, options, max(1, args.workers), args.overwrite)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(f'{args.out}: {meta["sizes"]["train"]} train and {meta["sizes"]["test"]} test clips, '
           f'fingerprint {meta["fingerprint"][:12]}')
 
