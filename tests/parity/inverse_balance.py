@@ -1,6 +1,7 @@
 """Adapter of ``inverse_balance``: the released code of OGM-GE and of its successors."""
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +26,6 @@ from avmm.models.fusion import (
 from avmm.registry import HOOKS, LOSSES, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 
 Arrays = dict[str, np.ndarray]
-
-#: Prefixes of cases that take more than five seconds on two cores.
-SLOW: tuple[str, ...] = ()
 
 # Official names of the fusions.
 FUSIONS = {
@@ -226,8 +224,11 @@ class SeededNoise:
 def set_epoch_of_schedule(optimizer: torch.optim.Optimizer, epoch: int) -> None:
     """Bring the learning rate to that of ``epoch``: a tenth after each 70."""
     schedule = PARAM_SCHEDULERS.build(dict(type='StepLR', optimizer=optimizer, step_size=70, gamma=0.1))
-    for _ in range(epoch):
-        schedule.step()
+    with warnings.catch_warnings():
+        # No step of the optimiser comes before these of the schedule.
+        warnings.simplefilter('ignore', UserWarning)
+        for _ in range(epoch):
+            schedule.step()
 
 
 def as_clip(modality: str, values: np.ndarray, dtype: torch.dtype) -> Tensor:

@@ -174,6 +174,14 @@ def test_outputs_that_need_what_is_absent_are_reported(tmp_path, monkeypatch):
         harness.check_case(path, _adapter(x=1.0))
 
 
+def test_slow_cases_are_named_by_the_adapter(monkeypatch):
+    case = harness.Case('inverse_balance/fusion_concat', FUSION_CASE)
+    assert not harness.is_slow(case)
+    monkeypatch.setattr(harness.adapter_of('inverse_balance'), 'SLOW', ('fusion_c', ), raising=False)
+    assert harness.is_slow(case)
+    assert not harness.is_slow(harness.Case('no_such_project/fusion_concat', FUSION_CASE))
+
+
 def test_the_adapter_works_in_double_precision():
     meta, inputs, expected = golden.load(FUSION_CASE)
     state = golden.state_dict(meta['state'], meta['seed'])
