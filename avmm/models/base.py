@@ -155,7 +155,7 @@ class AVModel(BaseModel):
         wrapper = self._through[0]
         if wrapper.agree(finite) if wrapper is not None else finite:
             return
-        terms = {k: float(v) for k, v in log_vars.items()}
+        terms = {k: float(v.detach()) for k, v in log_vars.items()}
         bad = ', '.join(f'{k}={v}' for k, v in terms.items() if not math.isfinite(v))
         if not bad:
             raise NonFiniteLossError('the loss is not finite on another rank')
