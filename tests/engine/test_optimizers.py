@@ -72,7 +72,8 @@ def test_bfloat16_on_cpu_trains_and_resumes(tmp_path):
     assert again.iter == 8
 
 
-@pytest.mark.parametrize(('dtype', 'message'), [('float16', 'float16 needs a GPU'), ('float64', 'neither float16 nor')])
+@pytest.mark.parametrize(('dtype', 'message'),
+                         [('float16', 'float16 needs a GPU'), ('float64', 'neither float16 nor')])
 def test_amp_that_cannot_be(dtype, message, monkeypatch):
     from avmm.engine.optimizers import amp_optim_wrapper as module
     monkeypatch.setattr(module, 'get_device', lambda: 'cpu')
