@@ -230,7 +230,7 @@ class AVClipDataset(BaseDataset):
             DataError: If a path leads out of ``data_root`` and ``allowed_roots``.
         """
         label = info['gt_label']
-        names = dict(id=info['sample_id'], index=label, part=info.get('part', self.part),
+        names = dict(id=info['sample_id'], index=label, part=self.part,
                      label=self.classes[label] if label < len(self.classes) else label)
         paths: dict = {key: self._inside(template.format(**names)) for key, template in self.layout.items()}
         if 'image_path' in paths:

@@ -1,6 +1,8 @@
 from avmm.datasets.transforms.audio import ClampAudio, CropOrRepeatAudio
 from avmm.datasets.transforms.base import AVTransform
+from avmm.datasets.transforms.cached_spectrogram import CachedSpectrogram
 from avmm.datasets.transforms.formatting import PackAVInputs
+from avmm.datasets.transforms.frame_ops import stack_frames
 from avmm.datasets.transforms.frames import (
     CenterCrop,
     FrameTransform,
@@ -8,7 +10,6 @@ from avmm.datasets.transforms.frames import (
     RandomHorizontalFlip,
     RandomResizedCrop,
     Resize,
-    stack_frames,
 )
 from avmm.datasets.transforms.loading_audio import LoadAudio
 from avmm.datasets.transforms.loading_frames import FrameSampler, LoadFrames, LoadVideoFrames
@@ -18,8 +19,8 @@ from avmm.datasets.transforms.spec_augment import SpecAugment
 from avmm.datasets.transforms.spectrogram import KaldiFbank, LogSpectrogram, NormalizeSpectrogram
 
 __all__ = [
-    'AVTransform', 'AddNoise', 'CenterCrop', 'ClampAudio', 'CropOrRepeatAudio', 'FrameSampler', 'FrameTransform',
-    'KaldiFbank', 'LoadAudio', 'LoadFrames', 'LoadVideoFrames', 'LogSpectrogram', 'Normalize', 'NormalizeSpectrogram',
-    'PackAVInputs', 'RandomHorizontalFlip', 'RandomResizedCrop', 'ResampleAudio', 'Resize', 'SpecAugment', 'resample',
-    'stack_frames'
+    'AVTransform', 'AddNoise', 'CachedSpectrogram', 'CenterCrop', 'ClampAudio', 'CropOrRepeatAudio',
+    'FrameSampler', 'FrameTransform', 'KaldiFbank', 'LoadAudio', 'LoadFrames', 'LoadVideoFrames', 'LogSpectrogram',
+    'Normalize', 'NormalizeSpectrogram', 'PackAVInputs', 'RandomHorizontalFlip', 'RandomResizedCrop',
+    'ResampleAudio', 'Resize', 'SpecAugment', 'resample', 'stack_frames'
 ]

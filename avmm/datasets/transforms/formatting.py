@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from avmm.datasets.transforms.base import AVTransform
-from avmm.datasets.transforms.frames import stack_frames
+from avmm.datasets.transforms.frame_ops import stack_frames
 from avmm.registry import TRANSFORMS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
 
 from avmm.datasets.transforms.base import AVTransform
+from avmm.datasets.transforms.frame_ops import (
+    Frame,
+    check_filter,
+    crop,
+    flip,
+    frame_size,
+    resize,
+    stack_frames,
+)
 from avmm.registry import TRANSFORMS
 from avmm.utils import ConfigError
-
-_FILTERS = {
-    'nearest': Image.Resampling.NEAREST,
-    'bilinear': Image.Resampling.BILINEAR,
-    'bicubic': Image.Resampling.BICUBIC,
-    'lanczos': Image.Resampling.LANCZOS,
-}
 
 
 def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
@@ -28,18 +28,12 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _filter(name: str) -> Image.Resampling:
-    if name not in _FILTERS:
-        raise ConfigError(f'interpolation must be one of {", ".join(_FILTERS)}, got {name!r}')
-    return _FILTERS[name]
-
-
 class FrameTransform(AVTransform):
     """Base of steps that treat frames one by one.
 
     Modified Keys:
 
-    - frames (list of PIL images)
+    - frames (list of frames)
     """
 
     def transform(self, results: dict) -> dict:
@@ -48,7 +42,7 @@ class FrameTransform(AVTransform):
             results['frames'] = [self.one(frame) for frame in results['frames']]
         return results
 
-    def one(self, frame: Image.Image) -> Image.Image:
+    def one(self, frame: Frame) -> Frame:
         """Treat one frame."""
         raise NotImplementedError(f'{type(self).__name__} must implement one(frame)')
 
@@ -59,7 +53,7 @@ class Resize(FrameTransform):
 
     Modified Keys:
 
-    - frames (list of PIL images)
+    - frames (list of frames)
 
     Args:
         size: ``(height, width)`` to reach whatever the aspect ratio, or one number for the shorter side, which keeps
@@ -70,20 +64,19 @@ class Resize(FrameTransform):
     def __init__(self, size: int | tuple[int, int], interpolation: str = 'bilinear'):
         _pair(size)
         self.size = size if isinstance(size, int) else tuple(size)
-        self.interpolation = interpolation
-        self._resample = _filter(interpolation)
+        self.interpolation = check_filter(interpolation)
 
-    def one(self, frame: Image.Image) -> Image.Image:
+    def one(self, frame: Frame) -> Frame:
         """Resize one frame."""
         if isinstance(self.size, int):
-            width, height = frame.size
+            width, height = frame_size(frame)
             if width <= height:
                 new = (self.size, int(self.size * height / width))
             else:
                 new = (int(self.size * width / height), self.size)
         else:
             new = self.size[::-1]
-        return frame if new == frame.size else frame.resize(new, self._resample)
+        return resize(frame, new, self.interpolation)
 
 
 @TRANSFORMS.register_module()
@@ -92,7 +85,7 @@ class CenterCrop(FrameTransform):
 
     Modified Keys:
 
-    - frames (list of PIL images)
+    - frames (list of frames)
 
     Args:
         size: ``(height, width)``, or one number for both.
@@ -101,13 +94,11 @@ class CenterCrop(FrameTransform):
     def __init__(self, size: int | tuple[int, int]):
         self.size = _pair(size)
 
-    def one(self, frame: Image.Image) -> Image.Image:
+    def one(self, frame: Frame) -> Frame:
         """Crop one frame."""
         height, width = self.size
-        # PIL fills what lies outside of the frame with black.
-        left = _middle(frame.width, width)
-        top = _middle(frame.height, height)
-        return frame.crop((left, top, left + width, top + height))
+        left, top = (_middle(have, want) for have, want in zip(frame_size(frame), (width, height), strict=True))
+        return crop(frame, (left, top, left + width, top + height))
 
 
 def _middle(have: int, want: int) -> int:
@@ -122,7 +113,7 @@ class RandomResizedCrop(AVTransform):
 
     Required Keys:
 
-    - frames (list of PIL images)
+    - frames (list of frames)
     - rng
 
     Modified Keys:
@@ -146,9 +137,8 @@ class RandomResizedCrop(AVTransform):
             raise ConfigError(f'scale and ratio must be (smallest, largest) above 0, got {scale} and {ratio}')
         self.scale = tuple(scale)
         self.ratio = tuple(ratio)
-        self.interpolation = interpolation
+        self.interpolation = check_filter(interpolation)
         self.shared = shared
-        self._resample = _filter(interpolation)
 
     def transform(self, results: dict) -> dict:
         """Crop every frame."""
@@ -157,8 +147,8 @@ class RandomResizedCrop(AVTransform):
         box, cropped = None, []
         for frame in results['frames']:
             if box is None or not self.shared:
-                box = self.box(frame.size, results['rng'])
-            cropped.append(frame.crop(box).resize(self.size[::-1], self._resample))
+                box = self.box(frame_size(frame), results['rng'])
+            cropped.append(resize(crop(frame, box), self.size[::-1], self.interpolation))
         results['frames'] = cropped
         return results
 
@@ -192,7 +182,7 @@ class RandomHorizontalFlip(AVTransform):
 
     Required Keys:
 
-    - frames (list of PIL images)
+    - frames (list of frames)
     - rng
 
     Modified Keys:
@@ -218,11 +208,8 @@ class RandomHorizontalFlip(AVTransform):
             return results
         frames = results['frames']
         draws = results['rng'].random(1 if self.shared else len(frames)) < self.prob
-        flips = np.broadcast_to(draws, (len(frames), ))
-        results['frames'] = [
-            frame.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else frame
-            for frame, flip in zip(frames, flips, strict=True)
-        ]
+        turns = np.broadcast_to(draws, (len(frames), ))
+        results['frames'] = [flip(frame) if turn else frame for frame, turn in zip(frames, turns, strict=True)]
         return results
 
 
@@ -235,7 +222,7 @@ class Normalize(AVTransform):
 
     Required Keys:
 
-    - frames (list of PIL images of one size)
+    - frames (list of frames of one size)
 
     Added Keys:
 
@@ -251,22 +238,12 @@ class Normalize(AVTransform):
             raise ConfigError(f'mean and std take three numbers each, std above 0; got {mean} and {std}')
         self.mean = tuple(mean)
         self.std = tuple(std)
+        # The normalised value of each of the 256 values of a channel.
+        values = torch.arange(256, dtype=torch.float32).div(255).repeat(3, 1)
+        self._table = values.sub_(torch.tensor(self.mean)[:, None]).div_(torch.tensor(self.std)[:, None]).numpy()
 
     def transform(self, results: dict) -> dict:
         """Make the tensor of frames."""
         if 'frames' in results:
-            mean, std = (torch.tensor(v).reshape(3, 1, 1, 1) for v in (self.mean, self.std))
-            results['visual'] = stack_frames(results['frames']).float().div_(255).sub_(mean).div_(std)
+            results['visual'] = stack_frames(results['frames'], self._table)
         return results
-
-
-def stack_frames(frames: list) -> Tensor:
-    """Frames of one size, PIL images or uint8 arrays ``(H, W, 3)``, as uint8 ``(3, T, H, W)``.
-
-    Raises:
-        ConfigError: If their sizes differ.
-    """
-    arrays = [np.asarray(frame) for frame in frames]
-    if any(a.shape != arrays[0].shape for a in arrays):
-        raise ConfigError('frames of a clip have different sizes; add Resize or a crop to the pipeline')
-    return torch.from_numpy(np.stack(arrays)).permute(3, 0, 1, 2).contiguous()

@@ -4,7 +4,9 @@ from __future__ import annotations
 import functools
 import math
 
+import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from avmm.datasets.transforms.base import AVTransform
@@ -67,7 +69,7 @@ class ResampleAudio(AVTransform):
 
 def resample(audio: Tensor, old_rate: int, new_rate: int, max_samples: int | None = None,
              lowpass_filter_width: int = 6, rolloff: float = 0.99) -> Tensor:
-    """Resample a float32 waveform ``(channels, L)`` to ``(channels, ceil(L * new_rate / old_rate))``.
+    """Resample a waveform ``(channels, L)`` to ``(channels, ceil(L * new_rate / old_rate))``.
 
     Args:
         audio: The waveform.
@@ -89,15 +91,16 @@ def resample(audio: Tensor, old_rate: int, new_rate: int, max_samples: int | Non
     blocks = math.ceil(wanted / new)
     span = int(taps_of_group[-1, -1]) + 1
     needed = (blocks - 1) * old + span
-    padded = torch.nn.functional.pad(audio, (left, max(0, needed - left - length)))
+    padded = torch.nn.functional.pad(audio, (left, max(0, needed - left - length))).numpy()
+    # Indexing is several times faster in NumPy than in torch.
+    windows = sliding_window_view(padded, span, axis=-1)[:, ::old][:, :blocks, taps_of_group]
     # (channels, blocks, groups, taps) x (groups, taps, phases) -> (channels, blocks, groups, phases)
-    windows = padded.unfold(-1, span, old)[:, :blocks, taps_of_group]
-    out = torch.einsum('cbgt,gtp->cbgp', windows, kernel)
+    out = torch.einsum('cbgt,gtp->cbgp', torch.from_numpy(windows), kernel.to(audio.dtype))
     return out.reshape(len(audio), blocks, -1)[:, :, :new].reshape(len(audio), -1)[:, :wanted]
 
 
 @functools.lru_cache(maxsize=16)
-def _grouped_kernel(old: int, new: int, lowpass_filter_width: int, rolloff: float) -> tuple[Tensor, Tensor, int]:
+def _grouped_kernel(old: int, new: int, lowpass_filter_width: int, rolloff: float) -> tuple[Tensor, np.ndarray, int]:
     """Weights ``(groups, taps, phases)``, positions of the taps ``(groups, taps)``, and zeros to put in front."""
     phases = min(new, _GROUP)
     groups = math.ceil(new / phases)
@@ -116,4 +119,4 @@ def _grouped_kernel(old: int, new: int, lowpass_filter_width: int, rolloff: floa
     window = torch.cos(distance * math.pi / lowpass_filter_width / 2) ** 2
     distance = distance * math.pi
     kernel = torch.where(distance == 0, torch.ones(()), distance.sin() / distance) * (window * (cutoff / old))
-    return kernel.contiguous(), positions + left, left
+    return kernel.contiguous(), (positions + left).numpy(), left

@@ -70,9 +70,11 @@ class LogSpectrogram(AVTransform):
         if not self.center and audio.shape[-1] < self.n_fft:
             raise DataError(f'{clip_name(results)}: the sound is too short, {audio.shape[-1]} samples for a window of '
                             f'{self.n_fft}')
-        spectrum = torch.stft(audio, self.n_fft, self.hop_length, self.win_length, _hann(self.win_length),
-                              center=self.center, pad_mode=self.pad_mode, return_complex=True)
-        picture = spectrum.abs().add_(self.eps).log_()
+        window = _hann(self.win_length).to(audio.dtype)
+        spectrum = torch.stft(audio, self.n_fft, self.hop_length, self.win_length, window, center=self.center,
+                              pad_mode=self.pad_mode, return_complex=True)
+        # The magnitude of complex numbers is ten times faster in NumPy than in torch.
+        picture = torch.from_numpy(np.abs(spectrum.numpy())).add_(self.eps).log_()
         if self.mean != 0 or self.std != 1:
             picture = picture.sub_(self.mean).div_(self.std)
         if self.resize is not None:
