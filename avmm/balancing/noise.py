@@ -1,10 +1,14 @@
 """Gaussian noise for gradients, the same on every rank."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 _MASK = (1 << 64) - 1
+# Elements drawn at once on CPU: noise and gradient stay in the second-level cache until they are added.
+_PIECE = 1 << 16
 
 
 def _mix(seed: int, step: int) -> int:
@@ -37,24 +41,25 @@ class NoiseSource:
             generator.manual_seed(_mix(self.seed, self.steps))
         self.steps += 1
 
-    def __call__(self, name: str, like: Tensor) -> Tensor:
-        """Noise of the shape, type and device of ``like``, valid until the next call.
+    def pieces(self, grad: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield views that make up ``grad``, each with standard normal noise of its shape, type and device.
+
+        The noise is a buffer that the next piece overwrites, and the receiver may change it.
 
         Args:
-            name: Name of the parameter, for sources that look their noise up.
-            like: The gradient.
+            grad: A dense gradient, in whatever order its elements lie.
         """
-        device, numel = like.device, like.numel()
+        device, numel = grad.device, grad.numel()
+        size = min(_PIECE, numel) if device.type == 'cpu' else numel
         generator = self._generators.get(device)
         if generator is None:
             generator = self._generators[device] = torch.Generator(device)
             generator.manual_seed(_mix(self.seed, self.steps - 1))
-        buffer = self._buffers.get((device, like.dtype))
-        # One buffer of the size of the largest tensor stays in the cache, where one of the whole branch would not.
-        if buffer is None or buffer.numel() < numel:
-            buffer = self._buffers[device, like.dtype] = torch.empty(numel, dtype=like.dtype, device=device)
-        flat = buffer[:numel].normal_(generator=generator)
-        return flat.as_strided(like.shape, like.stride())
+        buffer = self._buffers.get((device, grad.dtype))
+        if buffer is None or buffer.numel() < size:
+            buffer = self._buffers[device, grad.dtype] = torch.empty(size, dtype=grad.dtype, device=device)
+        for piece in grad.as_strided((numel, ), (1, )).split(size):
+            yield piece, buffer[:piece.numel()].normal_(generator=generator)
 
     def state_dict(self) -> dict[str, int]:
         """Seed and number of updates."""

@@ -1,7 +1,7 @@
 """On-the-fly gradient modulation with generalisation enhancement."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ class OGMGE(OGM):
             raise ConfigError(f'{self.name}.noise_scale is {noise_scale}; it must be 0 or more')
         self.noise_scale = noise_scale
         self.noise = NoiseSource(0 if seed is None else seed)
-        self.noise_source = noise_source or self.noise
+        self.noise_source = noise_source
         self._own_seed = seed is None
 
     def before_train(self, runner) -> None:
@@ -71,9 +71,15 @@ class OGMGE(OGM):
         torch._foreach_add_(stds, 1e-8 * loss_scale)
         if self.noise_scale != 1:
             torch._foreach_mul_(stds, self.noise_scale)
-        torch._foreach_mul_(grads, coefficient)
         for name, grad, std in zip(names, grads, stds, strict=True):
-            grad.addcmul_(self.noise_source(name, grad), std)
+            # Scaling the noise while it is in the cache leaves one pass over the gradient.
+            for piece, noise in self._drawn(name, grad):
+                torch.addcmul(noise.mul_(std), piece, coefficient, out=piece)
+
+    def _drawn(self, name: str, grad: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        if self.noise_source is None:
+            return self.noise.pieces(grad)
+        return [(grad, self.noise_source(name, grad).clone())]
 
     def state_dict(self) -> dict:
         """Seed and number of updates of the noise."""
