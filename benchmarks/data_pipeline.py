@@ -14,7 +14,6 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-SAMPLE_RATE = 22050
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -26,11 +25,15 @@ class PlainClips(Dataset):
         seconds: Length that the sound is repeated and cut to; None keeps it as it is.
         image_size: Side of the square frames, in pixels.
         training: Random crop and flip, or a plain resize.
+        n_fft: Length of the Fourier transform, in samples.
+        hop: Step of the Fourier transform, in samples.
+        sample_rate: Rate that the sound is resampled to, in Hz.
     """
 
     def __init__(self, clips: list[tuple[str, list[str], int]], seconds: float | None = 3.0, image_size: int = 224,
-                 training: bool = True, n_fft: int = 512, hop: int = 353):
-        self.clips, self.seconds, self.n_fft, self.hop = clips, seconds, n_fft, hop
+                 training: bool = True, n_fft: int = 512, hop: int = 353, sample_rate: int = 22050):
+        self.clips, self.seconds = clips, seconds
+        self.n_fft, self.hop, self.sample_rate = n_fft, hop, sample_rate
         crop = [transforms.RandomResizedCrop(image_size), transforms.RandomHorizontalFlip()] if training else \
             [transforms.Resize((image_size, image_size))]
         self.image_transform = transforms.Compose([*crop, transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
@@ -43,10 +46,10 @@ class PlainClips(Dataset):
         wave, rate = soundfile.read(path, dtype='float32')
         if wave.ndim == 2:
             wave = wave.mean(1)
-        if rate != SAMPLE_RATE:
-            wave = librosa.resample(wave, orig_sr=rate, target_sr=SAMPLE_RATE)
+        if rate != self.sample_rate:
+            wave = librosa.resample(wave, orig_sr=rate, target_sr=self.sample_rate)
         if self.seconds is not None:
-            length = int(self.seconds * SAMPLE_RATE)
+            length = int(self.seconds * self.sample_rate)
             wave = np.tile(wave, -(-length // len(wave)))[:length]
         wave = np.clip(wave, -1, 1)
         spectrum = librosa.stft(wave, n_fft=self.n_fft, hop_length=self.hop, pad_mode='constant')

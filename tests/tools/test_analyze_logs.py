@@ -50,9 +50,9 @@ def test_a_broken_line_is_named(tmp_path):
         read_run(path)
 
 
-def test_table_of_two_runs(run_tool, run_dir, tmp_path):
+def test_table_of_two_runs(run_process, run_dir, tmp_path):
     out = tmp_path / 'out' / 'runs.csv'
-    result = run_tool(TOOL, 'table', run_dir, run_dir, '--keys', 'accuracy/joint', 'loss', '--csv', out)
+    result = run_process(TOOL, 'table', run_dir, run_dir, '--keys', 'accuracy/joint', 'loss', '--csv', out)
     assert result.status == 0, result.err
     rows = list(csv.DictReader(out.open()))
     joint = next(row for row in rows if row['run'] == 'normal (1)' and row['key'] == 'accuracy/joint')
@@ -62,9 +62,9 @@ def test_table_of_two_runs(run_tool, run_dir, tmp_path):
     assert 'normal (1)' in result.out and 'time' in result.out
 
 
-def test_plot_writes_picture_and_numbers(run_process, run_dir, tmp_path):
+def test_plot_writes_picture_and_numbers(run_tool, run_dir, tmp_path):
     picture, numbers = tmp_path / 'curves.png', tmp_path / 'curves.csv'
-    result = run_process(TOOL, 'plot', run_dir, '--legend', 'Normal', '--keys', 'accuracy/joint', '--smooth', '0.5',
+    result = run_tool(TOOL, 'plot', run_dir, '--legend', 'Normal', '--keys', 'accuracy/joint', '--smooth', '0.5',
                          '--out', picture, '--csv', numbers)
     assert result.status == 0, result.err
     assert picture.read_bytes()[:4] == b'\x89PNG'

@@ -71,25 +71,17 @@ def smoothed(values: list[float], amount: float) -> list[float]:
 
 
 def draw(runs: list[RunLog], keys: list[str], args: argparse.Namespace) -> None:
-    import matplotlib
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-    panels = 1 if args.together else len(keys)
-    figure, axes = plt.subplots(1, panels, figsize=(5 * panels + 1, 4), squeeze=False)
-    for i, key in enumerate(keys):
-        axis = axes[0][0 if args.together else i]
-        for run in runs:
-            steps, values = run.curve(key)
-            label = f'{run.name}: {key}' if args.together else run.name
-            axis.plot(steps, smoothed(values, args.smooth), marker='.' if len(steps) < 50 else None, label=label)
-        axis.set_title('' if args.together else key)
-        axis.set_xlabel('step')
-        axis.grid(alpha=0.3)
-        axis.legend()
+    from avmm.visualization.plots import draw_curves
+    from avmm.visualization.style import new_figure, save_figure
+    curves = {key: {run.name: (run.curve(key)[0], smoothed(run.curve(key)[1], args.smooth)) for run in runs}
+              for key in keys}
+    if args.together:
+        curves = {'': {f'{run}: {key}': xy for key, lines in curves.items() for run, xy in lines.items()}}
+    figure, axes = new_figure(1, len(curves))
+    for axis, (key, lines) in zip(axes[0], curves.items(), strict=True):
+        draw_curves(axis, lines, key, 'step')
     figure.suptitle(args.title)
-    figure.tight_layout()
-    figure.savefig(args.out, dpi=150)
-    plt.close(figure)
+    save_figure(figure, args.out)
 
 
 def write_csv(path: str, header: list[str], rows: list[list]) -> None:

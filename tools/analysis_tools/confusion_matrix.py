@@ -92,27 +92,14 @@ def normalized(matrix: np.ndarray, how: str) -> np.ndarray:
     return matrix / np.maximum(matrix.sum(1 if how == 'true' else 0, keepdims=True), 1)
 
 
-def draw(matrix: np.ndarray, classes: list[str], title: str, out: Path) -> None:
-    import matplotlib
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
+def draw(matrix: np.ndarray, classes: list[str], args: argparse.Namespace, out: Path) -> None:
+    from avmm.visualization.plots import draw_confusion_matrix
+    from avmm.visualization.style import new_figure, save_figure
     side = float(np.clip(0.35 * len(matrix) + 2, 4, 24))
-    figure, axis = plt.subplots(figsize=(side + 1, side))
-    image = axis.imshow(matrix, cmap='Blues', vmin=0)
-    figure.colorbar(image, fraction=0.046)
-    axis.set_xticks(range(len(classes)), classes, rotation=90)
-    axis.set_yticks(range(len(classes)), classes)
-    axis.set_xlabel('predicted')
-    axis.set_ylabel('true')
-    axis.set_title(title)
-    if len(matrix) <= 31:
-        middle = matrix.max() / 2
-        for (row, column), value in np.ndenumerate(matrix):
-            text = f'{value:.2f}'.lstrip('0') if matrix.dtype.kind == 'f' else str(value)
-            axis.text(column, row, text if value else '', ha='center', va='center', fontsize=7,
-                      color='white' if value > middle else 'black')
-    figure.savefig(out, dpi=150, bbox_inches='tight')
-    plt.close(figure)
+    figure, axes = new_figure(size=(side + 1, side))
+    shown = matrix if args.normalize != 'pred' else normalized(matrix, 'pred').round(2)
+    draw_confusion_matrix(axes[0][0], shown, classes, args.of, normalise=args.normalize == 'true')
+    save_figure(figure, out)
 
 
 def report_confusions(matrix: np.ndarray, classes: list[str]) -> None:
@@ -135,14 +122,14 @@ def main(argv: list[str] | None = None) -> None:
     if len(classes) != len(matrix):
         raise ConfigError(f'--classes has {len(classes)} names, the predictions have {len(matrix)} classes')
     report_confusions(matrix, classes)
-    shown = normalized(matrix, args.normalize)
-    draw(shown, classes, args.of, out)
+    draw(matrix, classes, args, out)
     print(f'picture: {out}')
     if args.csv:
         with check_out(args.csv, ('.csv', )).open('w', newline='', encoding='utf-8') as file:
             writer = csv.writer(file)
             writer.writerow(['true \\ predicted', *classes])
-            writer.writerows([name, *row] for name, row in zip(classes, shown.tolist(), strict=True))
+            rows = normalized(matrix, args.normalize).tolist()
+            writer.writerows([name, *row] for name, row in zip(classes, rows, strict=True))
         print(f'matrix: {args.csv}')
 
 

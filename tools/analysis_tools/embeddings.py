@@ -85,23 +85,14 @@ def project(x: np.ndarray, method: str, perplexity: float, seed: int) -> np.ndar
 
 
 def draw(maps: dict[str, np.ndarray], labels: np.ndarray, classes: list[str], method: str, out: Path) -> None:
-    import matplotlib
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-    figure, axes = plt.subplots(1, len(maps), figsize=(5 * len(maps) + 1, 5), squeeze=False)
-    shown = np.unique(labels)
-    colours = plt.get_cmap('tab10' if len(shown) <= 10 else 'turbo')(np.linspace(0, 1, max(len(shown), 2)))
-    for axis, (name, points) in zip(axes[0], maps.items(), strict=True):
-        for colour, label in zip(colours, shown, strict=False):
-            some = points[labels == label]
-            axis.scatter(some[:, 0], some[:, 1], s=8, color=colour, label=classes[label])
-        axis.set_title(f'{name} ({method})')
-        axis.set_xticks([])
-        axis.set_yticks([])
-    if len(shown) <= 40:
-        axes[0][-1].legend(loc='center left', bbox_to_anchor=(1, 0.5), fontsize=7, markerscale=2)
-    figure.savefig(out, dpi=150, bbox_inches='tight')
-    plt.close(figure)
+    from avmm.visualization.plots import draw_embedding
+    from avmm.visualization.style import new_figure, save_figure
+    figure, axes = new_figure(1, len(maps), size=(4.5, 4.5))
+    for i, (axis, (name, points)) in enumerate(zip(axes[0], maps.items(), strict=True)):
+        # One legend is enough, and more than forty classes need none.
+        legend = i == len(maps) - 1 and len(np.unique(labels)) <= 40
+        draw_embedding(axis, points, labels, classes, f'{name} ({method})', legend=legend)
+    save_figure(figure, out)
 
 
 def main(argv: list[str] | None = None) -> None:

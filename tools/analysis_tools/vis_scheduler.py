@@ -77,7 +77,7 @@ def trace(cfg: Config, parameter: str, iters_per_epoch: int) -> list[float]:
     values = []
     for i in range(1, iters + 1):
         values.append(read()[parameter][0])
-        wrapper.optimizer.step()
+        wrapper.step()
         for scheduler in schedulers:
             if not scheduler.by_epoch or (epochs and i % iters_per_epoch == 0):
                 scheduler.step()
@@ -85,18 +85,13 @@ def trace(cfg: Config, parameter: str, iters_per_epoch: int) -> list[float]:
 
 
 def draw(values: list[float], parameter: str, iters_per_epoch: int, epochs: int | None, out: Path) -> None:
-    import matplotlib
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-    figure, axis = plt.subplots(figsize=(8, 4))
+    from avmm.visualization.plots import draw_curves
+    from avmm.visualization.style import new_figure, save_figure
+    figure, axes = new_figure(size=(8, 4))
     scale = iters_per_epoch if epochs else 1
-    axis.step([i / scale for i in range(len(values))], values, where='post')
-    axis.set_xlabel('epoch' if epochs else 'iteration')
-    axis.set_ylabel('learning rate' if parameter == 'lr' else parameter)
-    axis.grid(alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(out, dpi=150)
-    plt.close(figure)
+    draw_curves(axes[0][0], {parameter: ([i / scale for i in range(len(values))], values)},
+                xlabel='epoch' if epochs else 'iteration', ylabel='learning rate' if parameter == 'lr' else parameter)
+    save_figure(figure, out)
 
 
 def main(argv: list[str] | None = None) -> None:

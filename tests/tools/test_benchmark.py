@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+TOOL = 'analysis_tools/benchmark.py'
+QUICK = ('--iters', 1, '--repeats', 2, '--warm-up', 0)
+
+
+def figures_of(path):
+    return json.loads(path.read_text())['figures']
+
+
+def test_data_step_and_both_of_two_configs(run_tool, toy, tmp_path):
+    out, other = tmp_path / 'b.json', tmp_path / 'other.py'
+    other.write_text(toy[0].read_text())
+    result = run_tool(TOOL, toy[0], '--compare', other, *QUICK, '--out', out)
+    assert result.status == 0, result.err
+    figures = figures_of(out)
+    assert set(figures) == {'data', 'step', 'both'}
+    for what in figures.values():
+        assert set(what) == {'toy', 'other'}
+        assert what['toy']['ratio'] == 1 and what['other']['ratio'] > 0
+        assert len(what['toy']['repeats_ms']) == 2
+    assert 0 < figures['both']['toy']['waiting'] < 1
+    assert 'waiting for data' in result.out
+
+
+def test_loop_balance_and_history(run_tool, toy, tmp_path):
+    out = tmp_path / 'b.json'
+    result = run_tool(TOOL, toy[0], '--what', 'loop', 'balance', 'history', '--lengths', 10, 2000, *QUICK,
+                      '--out', out)
+    assert result.status == 0, result.err
+    figures = figures_of(out)
+    assert set(figures['loop']) == {'bare loop', 'our loop'}
+    assert set(figures['balance']) == {'Normal', 'OGM', 'OGMGE', 'noise alone'}
+    assert figures['balance']['OGMGE']['hook_ms_per_step'] > 0
+    assert set(figures['history']) == {f'{who} at {n} iterations' for who in ('ours', 'mmengine') for n in (10, 2000)}
+
+
+def test_data_against_the_plain_reference(run_tool, clips, tmp_path):
+    out = tmp_path / 'b.json'
+    result = run_tool(TOOL, clips, '--what', 'data', '--compare', REPO / 'benchmarks/data_pipeline.py', *QUICK,
+                      '--out', out)
+    assert result.status == 0, result.err
+    assert set(figures_of(out)['data']) == {'clips', 'data_pipeline'}
+
+
+def test_the_plain_reference_does_the_same_work(clips, monkeypatch):
+    """The spectrogram agrees up to the resampler, the shapes and the frames agree."""
+    import torch
+
+    from avmm.utils.config import load_config
+    from avmm.utils.tooling import build_dataset
+    monkeypatch.setattr(sys, 'path', [str(REPO), *sys.path])
+    from benchmarks.data_pipeline import PlainClips
+    from benchmarks.pipeline import plain_task
+    dataset = build_dataset(load_config(clips), 'train')
+    tasks, options = plain_task(dataset)
+    audio, visual, label = PlainClips(tasks, **options)[1]
+    item = dataset[1]
+    assert audio.shape == item['inputs']['audio'].shape and visual.shape == item['inputs']['visual'].shape
+    assert label == item['data_samples'].gt_label == 1
+    # Above 8 kHz the file holds nothing, and the two resamplers leave different traces of it.
+    low = torch.stack([x[:, :170].flatten() for x in (audio, item['inputs']['audio'])])
+    assert torch.corrcoef(low)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(('args', 'message'), [
+    (['--repeats', '0'], '--repeats 0: must be at least 1'),
+    (['--what', 'step', '--compare', '{repo}/benchmarks/data_pipeline.py'], 'a plain reference is for --what data'),
+    (['--what', 'data', '--compare', '{repo}/benchmarks/timing.py'], 'has no build_loader(clips, batch_size,'),
+    (['--what', 'data', '--compare', 'nowhere.py'], 'nowhere.py: no such config file'),
+    (['--what', 'step', '--cfg-options', 'optim_wrapper='], 'the config has no optim_wrapper'),
+])
+def test_errors_are_one_line(run_tool, toy, args, message):
+    result = run_tool(TOOL, toy[0], *[arg.format(repo=REPO) for arg in args])
+    assert result.status == 2
+    assert message in result.err and result.err.count('\n') == 1
+
+
+def test_clips_are_made_once_and_never_over_something(tmp_path):
+    import subprocess
+    command = [sys.executable, str(REPO / 'benchmarks/make_clips.py'), '--clips', '2', '--out', str(tmp_path / 'c')]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    assert (tmp_path / 'c' / 'clips.csv').read_text() == '00000,0\n00001,1\n'
+    assert (tmp_path / 'c' / 'frames' / '00001.jpg').is_file()
+    again = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert again.returncode == 2 and again.stderr.count('\n') == 1
