@@ -27,5 +27,8 @@ train_cfg = dict(type='IterTrainLoop', max_iters=2, val_interval=2)
 val_cfg = dict()
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
 custom_hooks = [dict(type='ExampleProjectBalancing')]
-default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2))
+log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
