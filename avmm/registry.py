@@ -76,8 +76,8 @@ FUNCTIONS = _child('FUNCTIONS', 'avmm.datasets')
 MODELS = _child('MODELS', 'avmm.models')
 # Losses: avmm/models/losses. A root of its own, since mmengine keeps none and one root holds one child a scope.
 LOSSES = Registry('loss', scope='avmm', locations=['avmm.models.losses'])
-# Training hooks, balancing methods among them: avmm/engine/hooks and avmm/balancing.
-HOOKS = _child('HOOKS', 'avmm.engine.hooks', 'avmm.balancing')
+# Hooks: avmm/engine/hooks, balancing methods in avmm/balancing, those that draw in avmm/visualization.
+HOOKS = _child('HOOKS', 'avmm.engine.hooks', 'avmm.balancing', 'avmm.visualization')
 # Metrics: avmm/evaluation/metrics.
 METRICS = _child('METRICS', 'avmm.evaluation')
 EVALUATOR = _child('EVALUATOR', 'avmm.evaluation')

@@ -1,5 +1,5 @@
 """Measures as plain functions on arrays or tensors."""
-from avmm.evaluation.functional.arrays import as_labels, as_numpy, as_scores, as_targets
+from avmm.evaluation.functional.arrays import Array, as_labels, as_numpy, as_scores, as_targets
 from avmm.evaluation.functional.classification import (
     confusion_matrix,
     macro_f1,
@@ -18,7 +18,7 @@ from avmm.evaluation.functional.ranking import (
 )
 
 __all__ = [
-    'as_labels', 'as_numpy', 'as_scores', 'as_targets', 'average_precision', 'confusion_matrix', 'd_prime',
+    'Array', 'as_labels', 'as_numpy', 'as_scores', 'as_targets', 'average_precision', 'confusion_matrix', 'd_prime',
     'envelope_mean_average_precision', 'macro_f1', 'mean_average_precision', 'mean_class_accuracy', 'mean_roc_auc',
     'per_class_accuracy', 'ranking_scores', 'roc_auc', 'top_k_accuracy'
 ]
