@@ -8,8 +8,9 @@ import numpy as np
 from avmm.media.check import check_file
 from avmm.utils import DataError, optional_import
 
-# decord tells how many samples a track has and how long it is, not its rate.
-_COMMON_RATES = np.array([8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000])
+# decord does not tell the rate of a track; the length after resampling to this one does.
+_PROBE_RATE = 16000
+_COMMON_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
 
 
 class NoSoundError(DataError):
@@ -64,27 +65,27 @@ def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None) ->
         DataError: If the file is missing, empty, truncated, or not a video.
     """
     check_file(path)
+    samples = _decode(path, sample_rate or -1)
+    if samples.size == 0:
+        raise DataError(f'{path}: the sound track holds no samples')
+    return samples, sample_rate or _native_rate(path, samples.shape[1])
+
+
+def _decode(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     decord = optional_import('decord', 'video')
     try:
-        reader = decord.AudioReader(os.fspath(path), sample_rate=sample_rate or -1, mono=False)
-        samples = reader[:].asnumpy()
-        seconds = float(reader.duration())
+        return decord.AudioReader(os.fspath(path), sample_rate=sample_rate, mono=False)[:].asnumpy()
     except (RuntimeError, decord.DECORDError) as error:
         if "Can't find audio stream" in str(error):
             raise NoSoundError(f'{path}: the video has no sound track') from None
         raise DataError(f'{path}: the sound track cannot be decoded') from None
-    if samples.size == 0:
-        raise DataError(f'{path}: the sound track holds no samples')
-    return samples, sample_rate or _native_rate(path, samples.shape[1], seconds)
 
 
-def _native_rate(path, count: int, seconds: float) -> int:
-    estimate = count / seconds if seconds > 0 else 0.0
-    nearest = int(_COMMON_RATES[np.abs(_COMMON_RATES - estimate).argmin()])
-    if abs(estimate - nearest) > 0.04 * nearest:
-        raise DataError(f'{path}: the sample rate of the sound track is unclear (about {estimate:.0f} Hz); '
-                        'name the rate to decode to')
-    return nearest
+def _native_rate(path: str | os.PathLike, count: int) -> int:
+    """Rate in Hz of a track of ``count`` samples: a common one within 1 % of the estimate, or the estimate."""
+    estimate = count / _decode(path, _PROBE_RATE).shape[1] * _PROBE_RATE
+    nearest = min(_COMMON_RATES, key=lambda rate: abs(rate - estimate))
+    return nearest if abs(nearest - estimate) < 0.01 * nearest else round(estimate)
 
 
 def _reason(error: Exception) -> str:
