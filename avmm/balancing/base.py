@@ -131,6 +131,9 @@ class BalancingHook(Hook):
         """
         torch._foreach_mul_(grads, coefficient)
 
+    def before_update(self) -> None:
+        """Called once before the gradients of an update are edited."""
+
     def state_dict(self) -> dict:
         """What a resumed run needs: tensors and plain numbers only."""
         return {}
@@ -317,6 +320,7 @@ class BalancingHook(Hook):
             return
         scores = self._global_scores() if self._overrides('batch_scores') else None
         coefficients = self.coefficients(scores)
+        self.before_update()
         loss_scale = getattr(optimizer, 'grad_scale', None)
         for key, parameters in self._targets.items():
             having = [(name, p.grad) for name, p in parameters if p.grad is not None]

@@ -1,6 +1,7 @@
 """Gaussian noise for gradients, the same on every rank."""
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
 import torch
@@ -11,9 +12,9 @@ _MASK = (1 << 64) - 1
 _PIECE = 1 << 16
 
 
-def _mix(seed: int, step: int) -> int:
-    """A well-spread 63-bit seed from two small integers (the finaliser of SplitMix64)."""
-    z = (seed * 0x9E3779B97F4A7C15 + step + 1) * 0x9E3779B97F4A7C15 & _MASK
+def _mix(seed: int, stream: int, step: int) -> int:
+    """A well-spread 63-bit seed from three integers (the finaliser of SplitMix64)."""
+    z = ((seed * 0x9E3779B97F4A7C15 + stream) * 0x9E3779B97F4A7C15 + step + 1) * 0x9E3779B97F4A7C15 & _MASK
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _MASK
     return (z ^ (z >> 31)) >> 1
@@ -27,19 +28,21 @@ class NoiseSource:
 
     Args:
         seed: Seed, the same on all ranks.
+        stream: Name of the user; two users of one seed draw different noise.
     """
 
-    def __init__(self, seed: int = 0):
+    def __init__(self, seed: int = 0, stream: str = ''):
         self.seed = seed
+        self._stream = zlib.crc32(stream.encode())
         self.steps = 0
         self._generators: dict[torch.device, torch.Generator] = {}
         self._buffers: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def start_step(self) -> None:
         """Begin the noise of one update."""
-        for generator in self._generators.values():
-            generator.manual_seed(_mix(self.seed, self.steps))
         self.steps += 1
+        for generator in self._generators.values():
+            self._seed(generator)
 
     def pieces(self, grad: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield views that make up ``grad``, each with standard normal noise of its shape, type and device.
@@ -54,12 +57,15 @@ class NoiseSource:
         generator = self._generators.get(device)
         if generator is None:
             generator = self._generators[device] = torch.Generator(device)
-            generator.manual_seed(_mix(self.seed, self.steps - 1))
+            self._seed(generator)
         buffer = self._buffers.get((device, grad.dtype))
         if buffer is None or buffer.numel() < size:
             buffer = self._buffers[device, grad.dtype] = torch.empty(size, dtype=grad.dtype, device=device)
         for piece in grad.as_strided((numel, ), (1, )).split(size):
             yield piece, buffer[:piece.numel()].normal_(generator=generator)
+
+    def _seed(self, generator: torch.Generator) -> None:
+        generator.manual_seed(_mix(self.seed, self._stream, self.steps))
 
     def state_dict(self) -> dict[str, int]:
         """Seed and number of updates."""
