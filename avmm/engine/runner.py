@@ -52,7 +52,9 @@ class AVRunner(Runner):
     * SIGTERM and Ctrl-C let the iteration finish, save, and end the process with status 143 or 130.
 
     Args:
-        *args: Arguments of ``mmengine.runner.Runner``.
+        model: The model or its config.
+        work_dir: Folder of checkpoints and logs.
+        *args: Further arguments of ``mmengine.runner.Runner``.
         trust_checkpoint: Whether checkpoints may hold arbitrary objects, and so run code while they load.
         **kwargs: Arguments of ``mmengine.runner.Runner``.
 
@@ -60,13 +62,13 @@ class AVRunner(Runner):
         ConfigError: If the work directory cannot be written.
     """
 
-    def __init__(self, *args, work_dir: str, trust_checkpoint: bool = False, **kwargs):
+    def __init__(self, model: nn.Module | dict, work_dir: str, *args, trust_checkpoint: bool = False, **kwargs):
         self.trust_checkpoint = trust_checkpoint
         self._resume_source: tuple[str, dict] | None = None
         self._signals = StopSignals()
         self._stages: dict[str, list[Callable]] = {}
         _check_work_dir(work_dir)
-        super().__init__(*args, work_dir=work_dir, **kwargs)
+        super().__init__(model, work_dir, *args, **kwargs)
 
     @classmethod
     def from_cfg(cls, cfg) -> AVRunner:

@@ -72,6 +72,20 @@ def test_crash_and_resume_inside_an_epoch(tmp_path, loop, workers, crash_at):
     assert_same_end(whole, train(tmp_path / 'cut', resume=True, **options))
 
 
+def test_averaged_weights_and_early_stopping_go_on(tmp_path):
+    options = {**EPOCHS, **EVERY_THIRD, 'train_cfg.max_epochs': 6, 'custom_hooks': [
+        dict(type='EMAHook', momentum=0.1),
+        dict(type='EarlyStoppingHook', monitor='toy/accuracy', rule='greater', min_delta=1000, patience=4)]}
+    whole = train(tmp_path / 'whole', **options)
+    train(tmp_path / 'cut', 11, **options)
+    again = train(tmp_path / 'cut', resume=True, **options)
+    assert whole.epoch == 5
+    assert_same_end(whole, again)
+    last = [load_checkpoint(tmp_path / run / 'iter_18.pth') for run in ('whole', 'cut')]
+    for name, value in last[0]['ema_state_dict'].items():
+        assert torch.equal(value, last[1]['ema_state_dict'][name]), name
+
+
 def test_each_pass_of_the_iteration_loop_has_an_order_of_its_own(tmp_path):
     seen = []
 
@@ -196,12 +210,12 @@ def test_nothing_to_resume_starts_from_the_beginning(tmp_path):
     assert train(tmp_path, resume=True).iter == 12
 
 
-def kill_process(work_dir, options, at, signal_name='SIGKILL'):
+def kill_process(work_dir, options, at, signal_name='SIGKILL', group=False):
     """Train the toy in a process that gets a signal after iteration ``at``."""
     command = [sys.executable, str(SCRIPT), str(work_dir), json.dumps(options), '--kill-at', str(at), '--signal',
-               signal_name]
+               signal_name, *(['--group'] if group else [])]
     env = dict(os.environ, PYTHONPATH=str(SCRIPT.parents[2]), OMP_NUM_THREADS='1')
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, start_new_session=True)
 
 
 def check_killed_process(tmp_path, loop, workers):
@@ -226,8 +240,9 @@ def test_sigkill_elsewhere(tmp_path, loop, workers):
 @pytest.mark.integration
 @pytest.mark.parametrize(('name', 'status'), [('SIGTERM', 143), ('SIGINT', 130)])
 def test_asked_to_stop(tmp_path, name, status):
-    """The iteration is finished, its state saved, one line said; the exit status is that of the signal."""
-    done = kill_process(tmp_path / 'cut', EPOCHS, at=6, signal_name=name)
+    """A signal to the whole group, data workers too: the iteration ends, its state is saved, one line is said."""
+    options = dict(EPOCHS, **{'train_dataloader.num_workers': 2})
+    done = kill_process(tmp_path / 'cut', options, at=6, signal_name=name, group=True)
     assert done.returncode == status, done.stderr
     line = f'stopped by {name} after iteration 6; the state is saved to iter_6.pth; continue with --resume'
     assert done.stderr.strip().splitlines()[-1] == line

@@ -20,12 +20,13 @@ class SignalHook(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, at: int, name: str, rank: int | None = None):
-        self.at, self.signal, self.rank = at, getattr(signal, name), rank
+    def __init__(self, at: int, name: str, rank: int | None = None, group: bool = False):
+        self.at, self.signal, self.rank, self.group = at, getattr(signal, name), rank, group
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter + 1 == self.at and self.rank in (None, runner.rank):
-            os.kill(os.getpid(), self.signal)
+            # A terminal sends Ctrl-C to the data workers too.
+            os.killpg(0, self.signal) if self.group else os.kill(os.getpid(), self.signal)
 
 
 def main() -> None:
@@ -35,11 +36,13 @@ def main() -> None:
     parser.add_argument('--kill-at', type=int, default=0)
     parser.add_argument('--signal', default='SIGKILL')
     parser.add_argument('--rank', type=int)
+    parser.add_argument('--group', action='store_true')
     args = parser.parse_args()
     torch.set_num_threads(1)
     cfg = toy_config(args.work_dir, **args.overrides)
     if args.kill_at:
-        cfg.custom_hooks.append(dict(type='SignalHook', at=args.kill_at, name=args.signal, rank=args.rank))
+        cfg.custom_hooks.append(dict(type='SignalHook', at=args.kill_at, name=args.signal, rank=args.rank,
+                                     group=args.group))
     build_toy_runner(cfg).train()
 
 

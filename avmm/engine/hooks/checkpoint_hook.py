@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import deque
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ class CheckpointHook(_CheckpointHook):
         iter_interval: Besides the checkpoints of epochs, one every so many iterations, from which a killed run goes
             on inside the epoch; only the newest of these is kept. 0 writes none.
         **kwargs: Arguments of mmengine's hook: ``max_keep_ckpts``, ``save_last``, ``save_best``, ``rule``,
-            ``published_keys``, ``save_begin``, ``out_dir``, ``filename_tmpl`` and more.
+            ``published_keys``, ``save_begin``, ``out_dir`` (a local folder), ``filename_tmpl`` and more.
     """
 
     def __init__(self, interval: int = -1, by_epoch: bool = True, iter_interval: int = 0, **kwargs):
@@ -33,7 +34,21 @@ class CheckpointHook(_CheckpointHook):
 
     def before_train(self, runner) -> None:
         """Find out what an earlier part of the run has kept, and clear what a killed one left half-written."""
-        super().before_train(runner)
+        # As in mmengine, runs that share an out_dir get a folder each.
+        out_dir = Path(self.out_dir or runner.work_dir)
+        shared = out_dir.resolve() != Path(runner.work_dir).resolve()
+        self.out_dir = str(out_dir / Path(runner.work_dir).name if shared else out_dir)
+        info = runner.message_hub.get_info
+        if self.save_best is not None:
+            if len(self.key_indicators) == 1:
+                self.best_ckpt_path = info('best_ckpt')
+            else:
+                self.best_ckpt_path_dict = {key: info(f'best_ckpt_{key}') for key in self.key_indicators}
+        kept = list(info('keep_ckpt_ids', ()))
+        if self.max_keep_ckpts > 0:
+            for old in kept[:-self.max_keep_ckpts]:
+                self._remove(self._path(self.filename_tmpl.format(old)))
+            self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
         if is_main_process():
             for torn in Path(self.out_dir).glob('.*.pth.*.tmp'):
                 torn.unlink(missing_ok=True)
@@ -44,7 +59,7 @@ class CheckpointHook(_CheckpointHook):
         if self.by_epoch and self.iter_interval and self.every_n_train_iters(runner, self.iter_interval):
             previous = runner.message_hub.get_info('rolling_ckpt')
             step = runner.iter + 1
-            path = self.file_backend.join_path(self.out_dir, f'iter_{step}.pth')
+            path = self._path(f'iter_{step}.pth')
             runner.message_hub.update_info('rolling_ckpt', path)
             runner.save_checkpoint(self.out_dir, f'iter_{step}.pth', meta=dict(epoch=runner.epoch, iter=step),
                                    by_epoch=False)
@@ -62,13 +77,13 @@ class CheckpointHook(_CheckpointHook):
             self.keep_ckpt_ids.clear()
             self.keep_ckpt_ids.extend(kept)
         name = self.filename_tmpl.format(step)
-        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        self.last_ckpt = self._path(name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(self.out_dir, name, save_optimizer=self.save_optimizer,
                                save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch)
         runner.write_last_checkpoint(self.last_ckpt)
         for old in outdated:
-            self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
+            self._remove(self._path(self.filename_tmpl.format(old)))
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
         if not self.save_best:
@@ -88,7 +103,7 @@ class CheckpointHook(_CheckpointHook):
                 continue
             improved = True
             name = f'best_{key}_{self.filename_tmpl.format(time)}'.replace('/', '_')
-            path = self.file_backend.join_path(self.out_dir, name)
+            path = self._path(name)
             old = runner.message_hub.get_info(f'best_ckpt{suffix}')
             if old and old != path:
                 outdated.append(old)
@@ -107,9 +122,12 @@ class CheckpointHook(_CheckpointHook):
         for old in outdated:
             self._remove(old)
 
+    def _path(self, name: str) -> str:
+        return str(Path(self.out_dir, name))
+
     def _remove(self, path: str) -> None:
-        if is_main_process() and self.file_backend.isfile(path):
-            self.file_backend.remove(path)
+        if is_main_process():
+            Path(path).unlink(missing_ok=True)
 
     @master_only
     def _publish_model(self, runner, ckpt_path: str) -> None:
