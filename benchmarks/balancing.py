@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor
 from avmm.balancing import NoiseSource
 from avmm.registry import HOOKS, MODELS
 from avmm.structures import AVDataSample
-from benchmarks.timing import in_turn
+from benchmarks.timing import in_turn, synchronise
 
 METHODS = {'Normal': None, 'OGM': dict(type='OGM', alpha=0.8), 'OGMGE': dict(type='OGMGE', alpha=0.8)}
 
@@ -49,21 +50,19 @@ def batch(size: int, device: torch.device) -> dict:
 
 def step_of(model, optimizer, data: dict):
     """One whole training step."""
-    def step() -> int:
+    def step() -> None:
         optimizer.zero_grad()
         model(**data, mode='loss')['loss'].backward()
         optimizer.step()
-        return 1
     return step
 
 
-def hook_of(model, optimizer, hook):
+def hook_of(hook):
     """What the hook does in a step, alone: read the scores, then edit gradients that are there."""
-    def act() -> int:
+    def act() -> None:
         hook._seen = None
         hook._collect()
-        hook._before_step(optimizer, (), {})
-        return 1
+        hook._before_step(None, (), {})
     return act
 
 
@@ -72,29 +71,45 @@ def draw_of(grads: list[Tensor]):
     source = NoiseSource()
     source.start_step()
 
-    def draw() -> int:
+    def draw() -> None:
         for grad in grads:
             for _ in source.pieces(grad):
                 pass
-        return 1
     return draw
+
+
+def timed(work, device: torch.device, times: int = 1):
+    """A case for :func:`in_turn`. On CPU the time that this process got counts, so a busy machine does little harm."""
+    clock = time.process_time if device.type == 'cpu' else time.perf_counter
+
+    def case() -> tuple[int, float]:
+        synchronise()
+        start = clock()
+        for _ in range(times):
+            work()
+        synchronise()
+        return times, clock() - start
+    return case
 
 
 def measure(size: int, device: torch.device, repeats: int, channels_last: bool = False) -> dict:
     """Milliseconds of a step and of what the hooks add."""
     data = batch(size, device)
     built = {name: build(name, device, channels_last) for name in METHODS}
-    steps = in_turn({name: step_of(model, optimizer, data) for name, (model, optimizer, _) in built.items()}, repeats)
-    alone = {name: hook_of(*parts) for name, parts in built.items() if parts[2] is not None}
-    grads = [p.grad for parameters in built['OGMGE'][2]._targets.values() for _, p in parameters]
-    hooks = in_turn({**alone, 'noise alone': draw_of(grads)}, max(20, repeats), warm_up=3)
-    normal = steps['Normal'].median
+    cases = {name: timed(step_of(model, optimizer, data), device) for name, (model, optimizer, _) in built.items()}
+    for model, _, _ in built.values():
+        model(**data, mode='loss')['loss'].backward()
+    hooks = {name: hook for name, (_, _, hook) in built.items() if hook is not None}
+    grads = [p.grad for parameters in hooks['OGMGE']._targets.values() for _, p in parameters]
+    cases.update({f'{name} hook': timed(hook_of(hook), device, 5) for name, hook in hooks.items()})
+    cases['noise alone'] = timed(draw_of(grads), device, 5)
+    timings = in_turn(cases, repeats)
+    normal, noise = timings['Normal'].median, timings['noise alone'].median
     return dict(
-        batch_size=size, device=str(device), step_ms={n: 1e3 * t.median for n, t in steps.items()},
-        spread={n: t.spread for n, t in steps.items()}, hook_ms={n: 1e3 * t.median for n, t in hooks.items()},
-        ogm_share=hooks['OGM'].median / normal,
-        ogmge_share_beyond_noise=(hooks['OGMGE'].median - hooks['noise alone'].median) / normal,
-        noise_share=hooks['noise alone'].median / normal)
+        batch_size=size, device=str(device), ms={name: 1e3 * t.median for name, t in timings.items()},
+        spread={name: t.spread for name, t in timings.items()},
+        ogm_share=timings['OGM hook'].median / normal,
+        noise_share=noise / normal, ogmge_share_beyond_noise=(timings['OGMGE hook'].median - noise) / normal)
 
 
 def main() -> None:
