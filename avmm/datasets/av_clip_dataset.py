@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import functools
 import hashlib
 import os
 from collections.abc import Sequence
@@ -290,10 +291,17 @@ class AVClipDataset(BaseDataset):
 
     def _inside(self, path: str) -> str:
         full = os.path.join(self.data_root, path)
-        real = os.path.realpath(full)
+        folder, name = os.path.split(full)
+        # Following links costs a system call for each folder of the path; few folders hold all files.
+        real = os.path.realpath(full) if os.path.islink(full) else os.path.join(_real_folder(folder), name)
         if not any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in self._real_roots):
             checked_path(path, self.data_root, self._real_roots[1:])
         return full
+
+
+@functools.lru_cache(maxsize=4096)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def read_rows(path: str | os.PathLike) -> list[tuple[int, list[str]]]:
