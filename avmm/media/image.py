@@ -50,4 +50,4 @@ def read_image_array(path: str | os.PathLike) -> np.ndarray:
         except (OSError, RuntimeError):
             # PIL knows more kinds of jpg, and says what is wrong with a broken one.
             pass
-    return np.asarray(read_image(path))
+    return np.array(read_image(path))

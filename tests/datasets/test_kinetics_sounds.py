@@ -26,7 +26,7 @@ def test_the_lists(official_list, split):
     assert data.ann_file.endswith(name)
     assert np.bincount(data.labels).tolist() == (COUNTS[split] if published else [1] * 31)
     first = (root / name).read_text().split(',', 1)[0]
-    ids = [data.get_data_info(i)['sample_id'] for i in range(len(data))]
+    ids = [data.get_data_info(i)['sample_id'] for i in range(min(len(data), 2594))]
     if split == 'test':
         assert {len(i) for i in ids} == {11} and len(set(ids)) == len(ids) and ids[0] == first[:11]
     else:

@@ -1,7 +1,7 @@
 """What is done to one frame, whether it is a PIL image or a uint8 array ``(H, W, 3)``.
 
 PIL images give the exact numbers of torchvision's transforms on images. Arrays are about twice as fast: torch resizes
-them with the same antialiased filters, within one of 255 levels.
+them with the same antialiased filters, within two of 255 levels.
 """
 from __future__ import annotations
 

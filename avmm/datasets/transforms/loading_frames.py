@@ -98,7 +98,7 @@ class LoadFrames(AVTransform):
         short: ``'repeat'`` or ``'error'`` for a clip of fewer frames.
         backend: ``'pillow'`` loads PIL images: later steps then give the exact numbers of torchvision's transforms.
             ``'torch'`` loads uint8 arrays ``(H, W, 3)``: the same pixels, and later steps take half the time, within
-            one of 255 levels.
+            two of 255 levels.
         draft_size: With ``'pillow'``: ``(width, height)`` that later steps need at least; jpg files are then decoded
             at a fraction of their size, which is faster and changes the pixels.
     """
