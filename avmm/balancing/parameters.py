@@ -38,7 +38,7 @@ def balanced_model(model: nn.Module, method: str) -> AVModel:
     """
     if _is_sharded(model):
         raise ConfigError(f'{method} acts on whole parameters, and this model is sharded by FSDP; '
-                          "use model_wrapper_cfg=dict(type='MMDistributedDataParallel')")
+                          'leave model_wrapper_cfg out of the config, then each rank keeps a whole copy')
     while is_model_wrapper(model):
         model = model.module
     if not isinstance(model, AVModel):

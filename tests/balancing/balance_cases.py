@@ -5,12 +5,14 @@ import math
 
 import torch
 from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
 
 from avmm.structures import AVDataSample
 from avmm.testing import ToyAVModel
 
 
 def toy_model(seed: int = 0, **kwargs) -> ToyAVModel:
+    init_default_scope('avmm')
     torch.manual_seed(seed)
     model = ToyAVModel(**{'num_classes': 4, 'width': 6, 'dropout': 0.0, **kwargs})
     # Branches of unlike strength, so that one of them is ahead.
