@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from torch.utils.data import DataLoader
 
 from avmm.datasets import AVClipDataset, DefaultSampler, SampleIndex, av_collate
@@ -67,6 +68,14 @@ def test_randomness_belongs_to_the_draw(clips):
     other = data[SampleIndex(4, 1, 2, 4)]['inputs']
     assert all(torch.equal(first[m], again[m]) for m in first)
     assert not any(torch.equal(first[m], other[m]) for m in first)
+
+
+@pytest.mark.parametrize('wrap', [lambda d: ConcatDataset([d, d]), lambda d: RepeatDataset(d, 2)])
+def test_randomness_reaches_data_sets_inside_of_others(clips, wrap):
+    data = wrap(build(clips))
+    inside = build(clips)[SampleIndex(4, 1, 2, 3)]['inputs']['visual']
+    assert torch.equal(data[SampleIndex(34, 1, 2, 3)]['inputs']['visual'], inside)
+    assert not torch.equal(data[SampleIndex(34, 1, 3, 3)]['inputs']['visual'], inside)
 
 
 def test_workers_do_not_change_the_samples(clips):

@@ -17,7 +17,9 @@ _ORDER_STREAM = 1
 class SampleIndex(int):
     """An index of a data set that knows which draw it is.
 
-    It is an ``int`` to everything that does not care, and crosses process borders whole.
+    It is an ``int`` to everything that does not care, and crosses process borders whole. Sums, differences and
+    remainders stay the same draw, since data sets of data sets (``ConcatDataset``, ``RepeatDataset``) compute their
+    inner indices with them.
 
     Args:
         index: Index of the sample in the data set.
@@ -27,8 +29,8 @@ class SampleIndex(int):
 
     Example:
         >>> draw = SampleIndex(7, seed=1, epoch=2, position=3)
-        >>> draw + 1, draw.epoch
-        (8, 2)
+        >>> draw - 5, (draw - 5).epoch
+        (2, 2)
     """
 
     seed: int
@@ -39,6 +41,18 @@ class SampleIndex(int):
         draw = super().__new__(cls, index)
         draw.seed, draw.epoch, draw.position = seed, epoch, position
         return draw
+
+    def _same_draw(self, index: int) -> SampleIndex:
+        return SampleIndex(index, self.seed, self.epoch, self.position)
+
+    def __add__(self, other: int) -> SampleIndex:
+        return self._same_draw(int(self) + int(other))
+
+    def __sub__(self, other: int) -> SampleIndex:
+        return self._same_draw(int(self) - int(other))
+
+    def __mod__(self, other: int) -> SampleIndex:
+        return self._same_draw(int(self) % int(other))
 
     def __reduce__(self):
         return SampleIndex, (int(self), self.seed, self.epoch, self.position)

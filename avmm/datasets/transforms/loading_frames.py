@@ -68,7 +68,9 @@ class FrameSampler:
             raise DataError(f'{name}: {available} frames, {needed} are needed')
         if self.indices is not None:
             return np.minimum(self.indices, available - 1)
-        if self.sampling == 'random' and available >= needed:
+        if available == needed:
+            return np.arange(needed)
+        if self.sampling == 'random' and available > needed:
             return np.sort(rng.choice(available, needed, replace=False))
         return ((np.arange(needed) + 0.5) * available / needed).astype(np.int64)
 
