@@ -109,7 +109,7 @@ class AVDistributedDataParallel(MMDistributedDataParallel):
             self.agree(True)
         return log_vars
 
-    def agree(self, finite: Tensor | bool) -> bool:
+    def agree(self, finite: bool) -> bool:
         """Whether the loss is finite on every rank; notes in ``stop_agreed`` if any rank was told to stop."""
         device = next(self.module.parameters()).device
         flags = torch.ones(2, device=device)

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
@@ -26,13 +25,18 @@ class Step:
         logits: Joint logits ``(B, C)`` with their graph; None in a step that has none.
         labels: Class indices ``(B,)``, or target scores ``(B, C)``.
         losses: The loss terms, ``{name: ()}``.
-        sample_ids: Names of the samples of the batch.
+        data_samples: The samples of the batch.
     """
     feats: Feats = field(default_factory=dict)
     logits: Tensor | None = None
     labels: Tensor | None = None
     losses: dict[str, Tensor] = field(default_factory=dict)
-    sample_ids: list[str] = field(default_factory=list)
+    data_samples: list[AVDataSample] = field(default_factory=list)
+
+    @property
+    def sample_ids(self) -> list[str]:
+        """Names of the samples of the batch."""
+        return [s.get('sample_id', '?') for s in self.data_samples]
 
     def __bool__(self) -> bool:
         return bool(self.feats)
@@ -103,7 +107,7 @@ class AVModel(BaseModel):
 
         Every ``loss`` method of a subclass ends with it.
         """
-        self.step = Step(feats, logits, labels, losses, [s.get('sample_id', '?') for s in data_samples])
+        self.step = Step(feats, logits, labels, losses, data_samples)
         for name, term in self._loss_terms.items():
             losses[name] = term(self.step)
         return losses
@@ -151,7 +155,7 @@ class AVModel(BaseModel):
 
         The one value that crosses to the host in a step. A policy of several backward passes calls it as well.
         """
-        finite = torch.isfinite(total.detach())
+        finite = math.isfinite(total.item())
         wrapper = self._through[0]
         if wrapper.agree(finite) if wrapper is not None else finite:
             return

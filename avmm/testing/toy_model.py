@@ -42,12 +42,13 @@ class ToyAVModel(AVModel):
         dropout: Probability of dropout in each branch.
         batch_norm: Whether a branch normalises.
         modalities: Names of the branches; ``audio`` has one input channel, every other one three.
-        data_preprocessor: Config of the data preprocessor.
+        data_preprocessor: Config of the data preprocessor; by default one that only moves the batch.
     """
 
     def __init__(self, num_classes: int = 4, width: int = 8, dropout: float = 0.2, batch_norm: bool = False,
                  modalities: Sequence[str] = ('audio', 'visual'), data_preprocessor: dict | None = None):
-        super().__init__(modalities=modalities, data_preprocessor=data_preprocessor)
+        super().__init__(modalities=modalities,
+                         data_preprocessor=data_preprocessor or dict(type='avmm.AVDataPreprocessor'))
         self.encoders = nn.ModuleDict({
             m: _ToyBranch(1 if m == 'audio' else 3, width, dropout, batch_norm) for m in self.modalities
         })
