@@ -1,7 +1,6 @@
 """What a balancing hook adds to a training step."""
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
@@ -9,7 +8,7 @@ import torch
 from avmm.balancing import BalancingHook
 from avmm.registry import HOOKS
 from benchmarks.pipeline import StepCase
-from benchmarks.timing import synchronise
+from benchmarks.timing import now, synchronise
 
 #: What a hook does in a step; the time inside is measured there, where it does not drown in that of the step.
 PARTS = ('batch_scores', 'coefficients', 'edit_gradients')
@@ -31,10 +30,10 @@ class BalancedStep:
     def _timed(self, function: Callable) -> Callable:
         def timed(*args):
             synchronise()
-            start = time.perf_counter()
+            start = now()
             result = function(*args)
             synchronise()
-            self._seconds += time.perf_counter() - start
+            self._seconds += now() - start
             return result
         return timed
 

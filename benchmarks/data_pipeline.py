@@ -63,5 +63,6 @@ class PlainClips(Dataset):
 
 def build_loader(clips: list[tuple[str, list[str], int]], batch_size: int, num_workers: int, **options) -> DataLoader:
     """A shuffled loader over the clips, as a plain script writes it."""
+    # Workers stay between epochs: otherwise each new one loads librosa again, and the comparison would be unfair.
     return DataLoader(PlainClips(clips, **options), batch_size=batch_size, shuffle=True, num_workers=num_workers,
-                      drop_last=True)
+                      drop_last=True, persistent_workers=num_workers > 0)

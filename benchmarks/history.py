@@ -1,12 +1,11 @@
 """What logging costs an iteration once many iterations have been logged: our bounded history and mmengine's."""
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from mmengine.logging import HistoryBuffer
 
 from avmm.engine.logging import BoundedBuffer
+from benchmarks.timing import now
 
 #: Four scalars an iteration, a mean of the last ten every tenth: a small training run.
 SCALARS, INTERVAL = 4, 10
@@ -31,14 +30,14 @@ class HistoryCase:
 
     def __call__(self) -> tuple[float, float]:
         """``(iterations, seconds)`` of one repeat."""
-        start = time.perf_counter()
+        start = now()
         for i in range(self.iters):
             for buffer in self.buffers:
                 buffer.update(0.5)
             if i % INTERVAL == 0:
                 for buffer in self.buffers:
                     buffer.mean(INTERVAL)
-        return self.iters, time.perf_counter() - start
+        return self.iters, now() - start
 
 
 def cases(lengths: list[int], iters: int) -> dict[str, HistoryCase]:

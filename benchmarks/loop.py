@@ -2,14 +2,13 @@
 from __future__ import annotations
 
 import copy
-import time
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from torch.utils.data import DataLoader
 
 from avmm.registry import OPTIMIZERS
-from benchmarks.timing import Timing, synchronise
+from benchmarks.timing import Timing, now, synchronise
 from benchmarks.train_loop import train_epoch
 
 
@@ -46,16 +45,16 @@ class BareEpochs(Hook):
     def before_train_epoch(self, runner) -> None:
         """Start the watch."""
         synchronise()
-        self._start = time.perf_counter()
+        self._start = now()
 
     def epoch_done(self, runner) -> None:
         """Stop the watch, and run the bare epoch."""
         synchronise()
-        ours = time.perf_counter() - self._start
-        start = time.perf_counter()
+        ours = now() - self._start
+        start = now()
         train_epoch(self.model, self.optimizer, self.loader)
         synchronise()
-        bare = time.perf_counter() - start
+        bare = now() - start
         if runner.epoch >= self.warm_up:
             samples = len(self.loader) * self.loader.batch_size
             self.ours.append(ours / samples)

@@ -1,12 +1,13 @@
 """Samples a second of the data pipeline alone, of the training step alone, and of both together."""
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
+
+from benchmarks.timing import now
 
 
 class Feed:
@@ -18,7 +19,7 @@ class Feed:
 
     def next(self) -> Any:
         """The next batch; a new epoch begins where one ends."""
-        start = time.perf_counter()
+        start = now()
         try:
             while True:
                 if self._batches is None:
@@ -31,7 +32,7 @@ class Feed:
                 except StopIteration:
                     self._batches = None
         finally:
-            self.waited += time.perf_counter() - start
+            self.waited += now() - start
 
     @property
     def ahead(self) -> int:
@@ -57,9 +58,9 @@ class DataCase:
         """``(samples, seconds)`` of one repeat."""
         for _ in range(self.feed.ahead):
             self.feed.next()
-        start = time.perf_counter()
+        start = now()
         samples = sum(batch_size_of(self.feed.next()) for _ in range(self.iters))
-        return samples, time.perf_counter() - start
+        return samples, now() - start
 
 
 class StepCase:
@@ -89,14 +90,14 @@ class BothCase:
         for _ in range(self.feed.ahead):
             self.feed.next()
         self.feed.waited, samples = 0.0, 0
-        start = time.perf_counter()
+        start = now()
         for _ in range(self.iters):
             batch = self.feed.next()
             self.model.train_step(batch, self.optim_wrapper)
             samples += batch_size_of(batch)
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             torch.cuda.synchronize()
-        seconds = time.perf_counter() - start
+        seconds = now() - start
         self.waiting.append(self.feed.waited / seconds)
         return samples, seconds
 

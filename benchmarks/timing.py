@@ -40,6 +40,25 @@ class Timing:
                     repeats_ms=[1e3 * s for s in self.seconds])
 
 
+class _Clock:
+    """Seconds of the wall, or of this process alone."""
+
+    read = staticmethod(time.perf_counter)
+
+
+def now() -> float:
+    """Seconds on the chosen clock."""
+    return _Clock.read()
+
+
+def use_clock(name: str) -> None:
+    """Choose ``'wall'``, or ``'cpu'``: the processor seconds of this process, which a busy machine disturbs less.
+
+    What worker processes do is not in the latter.
+    """
+    _Clock.read = staticmethod({'wall': time.perf_counter, 'cpu': time.process_time}[name])
+
+
 def synchronise() -> None:
     """Wait for the GPU, if there is one in use."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -57,10 +76,10 @@ def in_turn(cases: dict[str, Repeat], repeats: int, warm_up: int = 1) -> dict[st
         order = list(cases) if turn % 2 == 0 else list(reversed(cases))
         for name in order:
             synchronise()
-            start = time.perf_counter()
+            start = now()
             done = cases[name]()
             synchronise()
-            samples, taken = done if isinstance(done, tuple) else (done, time.perf_counter() - start)
+            samples, taken = done if isinstance(done, tuple) else (done, now() - start)
             if turn >= warm_up:
                 seconds[name].append(taken / samples)
     return {name: Timing(values) for name, values in seconds.items()}

@@ -33,7 +33,7 @@ def test_data_step_and_both_of_two_configs(run_tool, toy, tmp_path):
 def test_loop_balance_and_history(run_tool, toy, tmp_path):
     out = tmp_path / 'b.json'
     result = run_tool(TOOL, toy[0], '--what', 'loop', 'balance', 'history', '--lengths', 10, 2000, *QUICK,
-                      '--out', out)
+                      '--clock', 'cpu', '--workers', 0, '--out', out)
     assert result.status == 0, result.err
     figures = figures_of(out)
     assert set(figures['loop']) == {'bare loop', 'our loop'}
@@ -75,6 +75,7 @@ def test_the_plain_reference_does_the_same_work(clips, monkeypatch):
     (['--what', 'step', '--compare', '{repo}/benchmarks/data_pipeline.py'], 'a plain reference is for --what data'),
     (['--what', 'data', '--compare', '{repo}/benchmarks/timing.py'], 'has no build_loader(clips, batch_size,'),
     (['--what', 'data', '--compare', 'nowhere.py'], 'nowhere.py: no such config file'),
+    (['--clock', 'cpu'], '--clock cpu does not see worker processes; add --workers 0'),
     (['--what', 'step', '--cfg-options', 'optim_wrapper='], 'the config has no optim_wrapper'),
 ])
 def test_errors_are_one_line(run_tool, toy, args, message):

@@ -61,6 +61,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, help="default: the config's")
     parser.add_argument('--workers', type=int, help="worker processes (default: the config's)")
     parser.add_argument('--threads', type=int, help="threads of torch (default: torch's)")
+    parser.add_argument('--clock', choices=['wall', 'cpu'], default='wall',
+                        help='cpu counts the seconds of this process alone, which other programs disturb less; it '
+                        'needs --workers 0 (default: wall)')
     parser.add_argument('--amp', action='store_true', help='mixed precision: fp16 on a GPU, bf16 on a CPU')
     parser.add_argument('--compile', action='store_true', help='torch.compile the model')
     parser.add_argument('--hooks', nargs='+', default=['OGM', 'OGMGE'],
@@ -73,6 +76,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     for name in ('repeats', 'iters'):
         if getattr(args, name) < 1:
             raise ConfigError(f'--{name} {getattr(args, name)}: must be at least 1')
+    if args.clock == 'cpu' and args.workers != 0:
+        raise ConfigError('--clock cpu does not see worker processes; add --workers 0')
     return args
 
 
@@ -188,7 +193,9 @@ def run(what: str, subjects: list[Subject], references: list[str], args: argpars
     for name, case in cases.items():
         extra = details(case, args.warm_up)
         if 'hook_ms_per_step' in extra:
-            extra['hook_share'] = extra['hook_ms_per_step'] / (first.median * 1e3 * case.step.samples)
+            step_ms, noise_ms = (1e3 * timings[k].median * case.step.samples for k in ('Normal', 'noise alone'))
+            extra['hook_share'] = extra['hook_ms_per_step'] / step_ms
+            extra['noise_share'] = noise_ms / step_ms
         figures[name].update(extra)
     show(what, figures)
     return figures
@@ -214,7 +221,8 @@ def show(what: str, figures: dict) -> None:
         if 'waiting' in row:
             line += f'  {100 * row["waiting"]:.1f} % of the time waiting for data'
         if 'hook_share' in row:
-            line += f'  the hook itself: {row["hook_ms_per_step"]:.2f} ms, {100 * row["hook_share"]:.2f} % of a step'
+            line += (f'  the hook itself: {row["hook_ms_per_step"]:.2f} ms, {100 * row["hook_share"]:.2f} % of a step '
+                     f'(noise alone {100 * row["noise_share"]:.2f} %)')
         print(line)
 
 
@@ -228,6 +236,9 @@ def machine(device) -> dict:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     import torch
+
+    from benchmarks.timing import use_clock
+    use_clock(args.clock)
     device = pick_device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)
