@@ -15,7 +15,7 @@ from pathlib import Path
 import mmengine
 import torch
 from mmengine.device import get_device
-from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
+from mmengine.dist import all_reduce, broadcast_object_list, get_rank, is_distributed, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -126,7 +126,6 @@ class AVRunner(Runner):
         if seed is not None:
             loader.generator = torch.Generator().manual_seed(seed)
             if own_init:
-                from mmengine.dist import get_rank
                 loader.worker_init_fn = functools.partial(init_worker, num_workers=loader.num_workers,
                                                           rank=get_rank(), seed=seed)
         return loader
@@ -172,6 +171,11 @@ class AVRunner(Runner):
             if not self.model.stop_agreed:
                 return None
             received = received or signal.SIGTERM
+        elif self.world_size > 1:
+            # Another wrapper, such as FSDP, has no step in which the ranks could agree on the way.
+            flag = torch.tensor([received or 0], device=get_device())
+            all_reduce(flag, op='max')
+            received = int(flag) or None
         return None if received is None else signal.Signals(received)
 
     def announce(self, line: str) -> None:
@@ -260,7 +264,6 @@ class AVRunner(Runner):
     def _average_grads(self, grads: dict) -> None:
         """Half-accumulated gradients differ between ranks; their mean leads to the same update."""
         if self.world_size > 1:
-            from mmengine.dist import all_reduce
             for i in sorted(grads):
                 grads[i] = grads[i].clone()
                 all_reduce(grads[i], op='mean')
