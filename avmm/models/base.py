@@ -126,20 +126,41 @@ class AVModel(BaseModel):
         Raises:
             NonFiniteLossError: Naming the loss terms and the samples of the batch.
         """
+        if through is None:
+            return self._update(data, optim_wrapper)
         # A tuple, since a module stored as an attribute would become a child of its own child.
         self._through = (through, )
         try:
-            if self.train_step_policy is not None:
-                return self.train_step_policy(self, data, optim_wrapper)
-            with optim_wrapper.optim_context(self.outer):
-                data = self.data_preprocessor(data, training=True)
-                losses = self.run_forward(data)
-            total, log_vars = self.parse_losses(losses)
-            self.check_finite(total, log_vars)
-            optim_wrapper.update_params(total)
-            return log_vars
+            return self._update(data, optim_wrapper)
         finally:
             self._through = (None, )
+
+    def _update(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        if self.train_step_policy is not None:
+            return self.train_step_policy(self, data, optim_wrapper)
+        with optim_wrapper.optim_context(self.outer):
+            data = self.data_preprocessor(data, training=True)
+            losses = self.run_forward(data)
+        total, log_vars = self.parse_losses(losses)
+        self.check_finite(total, log_vars)
+        optim_wrapper.update_params(total)
+        return log_vars
+
+    def parse_losses(self, losses: dict[str, Tensor | list[Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of all terms with ``loss`` in their name, and every term for the log; scalars cost no operation.
+
+        Raises:
+            ValueError: If there is no such term.
+        """
+        log_vars = {}
+        for name, value in losses.items():
+            parts = [p.mean() if p.dim() else p for p in (value if isinstance(value, (list, tuple)) else [value])]
+            log_vars[name] = sum(parts[1:], parts[0])
+        terms = [value for name, value in log_vars.items() if 'loss' in name]
+        if not terms:
+            raise ValueError(f'no term of the losses has "loss" in its name: {", ".join(losses) or "there are none"}')
+        total = sum(terms[1:], terms[0])
+        return total, {'loss': total, **log_vars}
 
     @property
     def outer(self) -> nn.Module:
