@@ -8,6 +8,8 @@ from pathlib import Path
 
 from avmm.utils.errors import DataError
 
+#: Times that training and validation both log; the lines of a validation, which name no iteration, get a prefix.
+TIMES = ('time', 'data_time')
 #: What a logged line says about where it stands, rather than about what was measured.
 POSITION_KEYS = ('step', 'iter', 'epoch')
 
@@ -82,6 +84,8 @@ def read_run(run: str | Path, name: str | None = None) -> RunLog:
                 raise DataError(f'{path}:{number}: not a JSON line: {error.msg}') from error
             step = entry.get('step', entry.get('iter', 0))
             for key, value in entry.items():
+                if key in TIMES and 'iter' not in entry:
+                    key = f'val/{key}'
                 if key not in POSITION_KEYS and isinstance(value, (int, float)) and not isinstance(value, bool):
                     curves[key][int(step)] = float(value)
     if not curves:

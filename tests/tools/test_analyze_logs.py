@@ -21,7 +21,7 @@ def run_dir(tmp_path):
     """A run that was killed after its second validation and resumed from its first epoch."""
     work = tmp_path / 'normal'
     write_log(work / '20260101_000000' / 'vis_data', [
-        dict(loss=2.0, lr=0.1, time=0.5, epoch=1, iter=10, step=10), {'accuracy/joint': 30.0, 'step': 1},
+        dict(loss=2.0, lr=0.1, time=0.5, epoch=1, iter=10, step=10), {'accuracy/joint': 30.0, 'time': 9.0, 'step': 1},
         dict(loss=1.5, lr=0.1, time=0.4, epoch=2, iter=20, step=20), {'accuracy/joint': 35.0, 'step': 2}],
         end='\n{"loss": 1.')
     write_log(work / '20260102_000000' / 'vis_data', [
@@ -36,6 +36,8 @@ def test_a_resumed_run_is_one_curve_and_the_later_value_counts(run_dir):
     assert log.curve('accuracy/joint') == ([1, 2, 3], [30.0, 40.0, 38.0])
     assert log.curve('loss') == ([10, 20], [2.0, 1.4])
     assert 'step' not in log.curves
+    assert log.curve('time') == ([10, 20], [0.5, 0.6])
+    assert log.curve('val/time') == ([1], [9.0])
 
 
 def test_an_unknown_key_names_those_that_exist(run_dir):
