@@ -56,7 +56,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     elif args.resume:
         cfg.resume, cfg.load_from = True, args.resume
     if args.amp:
-        cfg.optim_wrapper.type = 'AVAmpOptimWrapper'
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
     if args.auto_scale_lr:
         cfg.setdefault('auto_scale_lr', {})['enable'] = True
     if args.no_validate:
@@ -74,8 +74,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = merge_args(load_config(args.config, args.cfg_options), args)
 
-    from avmm.engine.runner import build_runner
+    from avmm.engine.build import build_runner
+    from avmm.utils.config_check import check_config
     from avmm.utils.prepare import prepare_data
+    check_config(cfg)
     prepare_data(cfg, REPO)
     build_runner(cfg).train()
 

@@ -54,12 +54,13 @@ def init_worker(worker_id: int, num_workers: int, rank: int, seed: int) -> None:
     from mmengine.dataset import worker_init_fn
     worker_init_fn(worker_id, num_workers, rank, seed, disable_subprocess_warning=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    terminations: list[int] = []
+    if hasattr(signal, 'sigwaitinfo'):
+        # Blocked here and so in every later thread; the waiting thread sees who sent it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_parent_asks, daemon=True).start()
 
-    def end_at_second(signum: int, frame) -> None:
-        # The first may be meant for the group; the second is the parent that waits for this worker.
-        terminations.append(signum)
-        if len(terminations) > 1:
+
+def _end_when_parent_asks() -> None:
+    while True:
+        if signal.sigwaitinfo({signal.SIGTERM}).si_pid == os.getppid():
             os._exit(0)
-
-    signal.signal(signal.SIGTERM, end_at_second)

@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from avmm.registry import MODELS
 from avmm.structures import AVDataSample
 from avmm.utils import NonFiniteLossError
 
@@ -64,6 +65,9 @@ class AVModel(BaseModel):
 
     def __init__(self, modalities=('audio', 'visual'), data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None):
+        if isinstance(data_preprocessor, dict):
+            # mmengine would look in its own registry, which knows ours only inside a default scope.
+            data_preprocessor = MODELS.build(data_preprocessor)
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.modalities = tuple(modalities)
         self.step = Step()

@@ -1,0 +1,7 @@
+# The audio branch of the quickstart, trained alone: the baseline that each branch of the joint model is held against.
+# Launch:   python tools/train.py configs/quickstart/av_digits_audio.py
+_base_ = './av_digits.py'
+
+model = dict(
+    encoders=dict(_delete_=True, audio=dict(type='SmallConvNet', in_channels=1)),
+    fusion=dict(type='LinearHead'))
