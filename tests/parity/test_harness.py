@@ -68,11 +68,13 @@ def test_a_case_round_trips(tmp_path):
 def test_cases_are_found_in_all_folders(tmp_path, monkeypatch):
     given, real = tmp_path / 'given', tmp_path / 'real'
     _write(given / 'p' / 'one.npz', y=1.0)
-    _write(real / 'golden_real' / 'p' / 'two.npz', y=1.0)
+    _write(real / 'golden_real' / 'inverse_balance' / 'two.npz', y=1.0)
+    _write(real / 'golden_real' / 'not_built' / 'three.npz', y=1.0)
     monkeypatch.setenv('AVMM_PARITY_DIR', str(given))
     monkeypatch.setenv('AVMM_REAL_DATA', str(real))
     names = [case.name for case in harness.find_cases()]
-    assert {'p/one', 'p/two', 'inverse_balance/fusion_concat'} <= set(names)
+    assert {'p/one', 'inverse_balance/two', 'inverse_balance/fusion_concat'} <= set(names)
+    assert 'not_built/three' not in names
     assert len(names) == len(set(names))
 
 
