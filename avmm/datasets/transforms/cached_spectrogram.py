@@ -14,6 +14,7 @@ import torch
 from avmm.datasets.transforms.base import AVTransform
 from avmm.registry import TRANSFORMS
 from avmm.utils import ConfigError
+from avmm.utils.paths import resolve_data_root
 
 # Raised when the numbers of a step change, so that older caches are not used.
 _VERSION = 1
@@ -41,8 +42,8 @@ class CachedSpectrogram(AVTransform):
 
     Args:
         transforms: Configs of the steps, from ``LoadAudio`` on; none of them may be random.
-        cache_dir: Folder of the cache; a folder ``spectrograms`` is fine for several data sets. None runs the steps
-            each time.
+        cache_dir: Folder of the cache; a folder ``spectrograms`` is fine for several data sets; a
+            leading ``data`` is replaced by ``$AVMM_DATA``. None runs the steps each time.
         dtype: ``'float32'``, or ``'float16'`` for half the space with about three digits.
     """
 
@@ -54,7 +55,7 @@ class CachedSpectrogram(AVTransform):
             if step.random:
                 raise ConfigError(f'{type(step).__name__} is random and cannot be cached; put it behind '
                                   'CachedSpectrogram')
-        self.cache_dir = cache_dir
+        self.cache_dir = None if cache_dir is None else resolve_data_root(cache_dir)
         self.dtype = dtype
         self._options = json.dumps([_VERSION, dtype, [dict(cfg) for cfg in transforms]], sort_keys=True, default=repr)
         self._can_write = True

@@ -1,0 +1,44 @@
+# Kinetics-Sounds: 31 actions; three seconds of sound and three of ten frames.
+dataset_type = 'KineticsSounds'
+data_root = 'data/kinetics_sounds'
+num_classes = 31
+
+# The sound is deterministic, so it is computed once and read back afterwards.
+audio_pipeline = [
+    dict(type='CachedSpectrogram', cache_dir=data_root + '/spectrograms', transforms=[
+        dict(type='LoadAudio'),
+        dict(type='ResampleAudio', sample_rate=22050),
+        dict(type='CropOrRepeatAudio', repeat=3, length=66150),
+        dict(type='ClampAudio'),
+        dict(type='LogSpectrogram', n_fft=512, hop_length=353),  # 257 frequencies at 188 times
+    ]),
+]
+train_pipeline = [
+    *audio_pipeline,
+    dict(type='LoadFrames', num_frames=3, sampling='random'),
+    dict(type='RandomResizedCrop', size=224),
+    dict(type='RandomHorizontalFlip'),
+    dict(type='PackAVInputs'),
+]
+test_pipeline = [
+    *audio_pipeline,
+    dict(type='LoadFrames', num_frames=3, sampling='centers'),
+    dict(type='Resize', size=(224, 224)),
+    dict(type='PackAVInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True, drop_last=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(type=dataset_type, data_root=data_root, split='train', val_fraction=0.1, pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type=dataset_type, data_root=data_root, split='val', val_fraction=0.1, pipeline=test_pipeline,
+                 test_mode=True))
+test_dataloader = dict(
+    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type=dataset_type, data_root=data_root, split='test', pipeline=test_pipeline, test_mode=True))
+val_evaluator = dict(type='AVAccuracy', topk=(1, 5))
+test_evaluator = val_evaluator

@@ -1,0 +1,11 @@
+# The audio-only baseline on Kinetics-Sounds.
+# Launch: python tools/train.py configs/audio_visual_classification/resnet18_audio_1xb64-100e_kinetics_sounds.py
+# Override: --cfg-options select_on=test trains on the whole training list and validates on the test list
+_base_ = [
+    '../_base_/datasets/kinetics_sounds.py',
+    '../_base_/models/resnet18_audio.py',
+    '../_base_/schedules/sgd_100e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(num_classes={{_base_.num_classes}})

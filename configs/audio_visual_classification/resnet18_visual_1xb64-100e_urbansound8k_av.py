@@ -1,0 +1,11 @@
+# The visual-only baseline on UrbanSound8K-AV.
+# Launch: python tools/train.py configs/audio_visual_classification/resnet18_visual_1xb64-100e_urbansound8k_av.py
+# Override: --cfg-options select_on=test trains on the whole training list and validates on the test list
+_base_ = [
+    '../_base_/datasets/urbansound8k_av.py',
+    '../_base_/models/resnet18_visual.py',
+    '../_base_/schedules/sgd_100e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(num_classes={{_base_.num_classes}})
