@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from avmm.utils.errors import AVMMError
+from avmm.utils.errors import AVMMError, last_line_of_worker
 
 T = TypeVar('T')
 
@@ -38,7 +38,7 @@ def one_line(error: BaseException) -> str:
     elif isinstance(error, KeyError) and error.args:
         text = str(error.args[0])
     else:
-        text = str(error)
+        text = last_line_of_worker(str(error)) or str(error)
     return ' '.join(text.split())
 
 
