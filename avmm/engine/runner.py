@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import all_reduce, broadcast_object_list, get_rank, is_distributed, is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -86,6 +88,14 @@ class AVRunner(Runner):
             init_distributed(self.launcher, **options)
         super().setup_env(env_cfg)
 
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """A log whose console shows lines; the config and other long texts go to the file alone."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(lambda r: r.levelno > logging.INFO or '\n' not in r.getMessage().rstrip('\n'))
+        return logger
+
     def build_message_hub(self, message_hub: dict | None = None) -> AVMessageHub:
         """A message hub of this run alone, whose cost does not grow."""
         return AVMessageHub.create(self._experiment_name)
@@ -132,11 +142,10 @@ class AVRunner(Runner):
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register the default hooks of mmengine and the report about the data."""
-        hooks = dict(hooks or {})
-        hooks.setdefault('data_report', dict(type='DataReportHook'))
-        if hooks['data_report'] is None:
-            del hooks['data_report']
-        super().register_default_hooks(hooks)
+        hooks = {'data_report': dict(type='DataReportHook'), **(hooks or {})}
+        # None takes a hook out; mmengine does that for its own alone.
+        of_mmengine = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+        super().register_default_hooks({k: v for k, v in hooks.items() if v is not None or k in of_mmengine})
 
     def register_hook(self, hook: Hook | dict, priority=None) -> None:
         """Add a hook at its priority."""

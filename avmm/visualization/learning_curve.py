@@ -70,6 +70,15 @@ class LearningCurveHook(Hook):
         self.points.append(point)
         self._write(runner)
 
+    def after_train(self, runner: Runner) -> None:
+        """Say in one line what the last validation gave, and where the picture is."""
+        last = self.points[-1] if self.points else {}
+        values = {k.removeprefix(f'{self.metric}/'): v for k, v in last.items() if k.startswith(f'{self.metric}/')}
+        if values:
+            shown = ', '.join(f'{name} {value:.1f}' for name, value in values.items())
+            runner.logger.info(f'{self.ylabel} after epoch {last["epoch"]}: {shown}; '
+                               f'curves: {Path(runner.work_dir) / self.filename}.png')
+
     def _mean_loss(self, runner: Runner) -> float | None:
         """Mean of the loss since the last point, as far back as the log goes."""
         done = runner.iter - (self.points[-1]['iter'] if self.points else 0)

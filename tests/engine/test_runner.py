@@ -71,3 +71,21 @@ def test_several_schedules_resume_with_the_right_config(tmp_path):
     cfg.param_scheduler = [dict(type='MultiStepLR', milestones=[2]), dict(type='ConstantLR', factor=0.5)]
     with pytest.raises(CheckpointError, match='the checkpoint has 1 parameter schedules, the config 2'):
         build_toy_runner(cfg).train()
+
+
+def test_the_console_shows_lines_and_the_file_everything(tmp_path, capsys):
+    hooks = dict(default_hooks=dict(learning_curve=dict(type='LearningCurveHook')),
+                 val_evaluator=dict(type='AVAccuracy'), train_cfg=dict(max_epochs=1), log_level='INFO')
+    build_toy_runner(toy_config(tmp_path, **hooks)).train()
+    shown = ''.join(capsys.readouterr())
+    log, = tmp_path.glob('*/*.log')
+    assert 'System environment' in log.read_text() and 'System environment' not in shown
+    assert 'runner_type' in log.read_text() and 'runner_type' not in shown
+    assert 'accuracy (%) after epoch 1: joint ' in shown
+    assert f'curves: {tmp_path}/learning_curves.png' in shown
+
+
+def test_none_takes_any_default_hook_out(tmp_path):
+    none = dict(learning_curve=None, data_report=None, checkpoint=None)
+    runner = build_toy_runner(toy_config(tmp_path, default_hooks=none))
+    assert not {'LearningCurveHook', 'DataReportHook', 'CheckpointHook'} & {type(h).__name__ for h in runner.hooks}
