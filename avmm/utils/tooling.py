@@ -135,37 +135,6 @@ def build_loader(cfg: Config, split: str, seed: int = 0, dataset=None, batch_siz
     return AVRunner.build_dataloader(loader, seed=seed)
 
 
-def build_model(cfg: Config, checkpoint: str | None = None, device: torch.device | str = 'cpu',
-                seed: int = 0, trust: bool = False) -> AVModel:
-    """The model of a config, on ``device`` and in evaluation mode.
-
-    Args:
-        checkpoint: Weights to load; without one the weights are fresh, drawn from ``seed``.
-        trust: Let the checkpoint hold more than plain data.
-
-    Raises:
-        ConfigError: If the config has no model.
-        CheckpointError: If the checkpoint cannot be read or is of another model.
-    """
-    import torch
-    from mmengine.logging import MMLogger
-
-    from avmm.registry import MODELS
-    if not cfg.get('model'):
-        raise ConfigError('the config has no model')
-    # mmengine tells how each weight was initialised, which is for the log of a run.
-    MMLogger.get_current_instance().setLevel('WARNING')
-    torch.manual_seed(seed)
-    model = MODELS.build(cfg.model)
-    if checkpoint:
-        from avmm.engine.checkpoint import load_checkpoint, load_state_dict
-        content = load_checkpoint(checkpoint, trust=trust)
-        load_state_dict(model, content.get('state_dict', content), checkpoint)
-    else:
-        model.init_weights()
-    return model.to(device).eval()
-
-
 def predict(model: AVModel, loader: DataLoader) -> dict[str, np.ndarray]:
     """The predictions of a model, as the arrays of a predictions file.
 

@@ -17,7 +17,6 @@ from avmm.utils.tooling import (
     add_config_args,
     add_device_args,
     build_loader,
-    build_model,
     check_out,
     config_from,
     pick_device,
@@ -69,7 +68,8 @@ def predictions_of(args: argparse.Namespace) -> tuple[dict[str, np.ndarray], lis
     device = pick_device(args.device)
     cfg = config_from(args, with_data=True)
     loader = build_loader(cfg, args.split, args.seed)
-    model = build_model(cfg, args.checkpoint, device, args.seed, args.trust_checkpoint)
+    from avmm.apis import init_model
+    model = init_model(cfg, args.checkpoint, device, args.seed, args.trust_checkpoint)
     return predict(model, loader), list((getattr(loader.dataset, 'metainfo', None) or {}).get('classes') or ())
 
 

@@ -15,7 +15,6 @@ from avmm.utils.tooling import (
     add_config_args,
     add_device_args,
     build_loader,
-    build_model,
     check_out,
     config_from,
     pick_device,
@@ -102,7 +101,8 @@ def main(argv: list[str] | None = None) -> None:
         optional_import('umap', 'umap')
     device = pick_device(args.device)
     cfg = config_from(args, with_data=True)
-    model = build_model(cfg, args.checkpoint, device, args.seed, args.trust_checkpoint)
+    from avmm.apis import init_model
+    model = init_model(cfg, args.checkpoint, device, args.seed, args.trust_checkpoint)
     from avmm.evaluation.metrics.prediction_dump import write_npz
     names = args.features or ['joint', *model.modalities]
     for name in names:

@@ -13,7 +13,6 @@ from avmm.utils.errors import ConfigError
 from avmm.utils.tooling import (
     add_config_args,
     build_loader,
-    build_model,
     check_out,
     config_from,
     loader_config,
@@ -95,7 +94,8 @@ def sizes(module) -> dict[str, int]:
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = config_from(args)
-    model = build_model(cfg)
+    from avmm.apis import init_model
+    model = init_model(cfg)
     inputs = make_inputs(cfg, model, args)
     figures = count(model, inputs)
     print('one sample: ' + ', '.join(f'{m} {tuple(x.shape[1:])}' for m, x in inputs.items()))

@@ -14,7 +14,6 @@ from avmm.utils.tooling import (
     add_config_args,
     add_device_args,
     build_loader,
-    build_model,
     check_out,
     config_from,
     pick_device,
@@ -100,7 +99,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     device = pick_device(args.device)
     cfg = config_from(args, with_data=True)
-    model = build_model(cfg, args.checkpoint, device, args.seed, args.trust_checkpoint)
+    from avmm.apis import init_model
+    model = init_model(cfg, args.checkpoint, device, args.seed, args.trust_checkpoint)
     if len(model.modalities) < 2:
         raise ConfigError(f'the model has one modality, {model.modalities[0]}; there is nothing to compare')
     loader = build_loader(cfg, args.split, args.seed, batch_size=args.batch_size)
