@@ -118,6 +118,7 @@ class Subject:
         """A fresh model in training mode, and its optimiser."""
         import torch
         from mmengine.optim import build_optim_wrapper
+
         from avmm.apis import init_model
         model = init_model(self.cfg, device=self.device, seed=self.args.seed).train()
         if not self.cfg.get('optim_wrapper'):
