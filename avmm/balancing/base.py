@@ -90,19 +90,15 @@ class BalancingHook(Hook):
 
     def loss_term(self, step: Step) -> Tensor:
         """A loss ``()`` that is added to the objective of each step."""
-        raise NotImplementedError
 
     def train_step(self, model: nn.Module, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """Do the whole update and return the values to log, as ``AVModel.train_step`` does."""
-        raise NotImplementedError
 
     def batch_scores(self, model: AVModel, step: Step) -> Tensor:
         """Additive numbers ``(K,)`` of one micro-batch; called without gradient."""
-        raise NotImplementedError
 
     def coefficients(self, scores: Tensor | None) -> dict[str, Tensor]:
         """``{key: ()}`` from the scores ``(K,)`` of the whole batch, or from None if the method takes no scores."""
-        raise NotImplementedError
 
     def targets(self, model: AVModel) -> dict[str, NamedParameters]:
         """``{key: [(name, parameter)]}``: the parameters that each coefficient scales, a key for each modality.
