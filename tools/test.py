@@ -9,10 +9,10 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
-from mmengine.config import Config, DictAction  # noqa: E402
+from mmengine.config import Config  # noqa: E402
 
 from avmm.utils.cli import run_cli  # noqa: E402
-from avmm.utils.config import load_config  # noqa: E402
+from avmm.utils.config import OptionsAction, load_config  # noqa: E402
 
 EXAMPLES = """Examples:
   python tools/test.py configs/quickstart/av_digits.py work_dirs/av_digits/epoch_6.pth
@@ -34,7 +34,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--show-interval', type=int, default=20, help='draw one sample in so many (default: 20)')
     parser.add_argument('--trust-checkpoint', action='store_true',
                         help='let the checkpoint run code; only for files you trust')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, metavar='KEY=VALUE',
                         help='override entries of the config')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
                         help='how the ranks of a distributed run were started')

@@ -239,7 +239,7 @@ class AVRunner(Runner):
         meta = dict(meta or {})
         meta.setdefault('epoch', self.epoch + 1 if by_epoch else self.epoch)
         meta.setdefault('iter', self.iter if by_epoch else self.iter + 1)
-        meta.update(cfg=self.cfg.pretty_text, seed=self.seed, experiment_name=self.experiment_name,
+        meta.update(cfg=self._cfg_text, seed=self.seed, experiment_name=self.experiment_name,
                     time=time.strftime('%Y%m%d_%H%M%S'), mmengine_version=mmengine.__version__,
                     avmm_version=__version__)
         if hasattr(self.train_dataloader.dataset, 'metainfo'):
@@ -276,6 +276,11 @@ class AVRunner(Runner):
             for i in sorted(grads):
                 grads[i] = grads[i].clone()
                 all_reduce(grads[i], op='mean')
+
+    @functools.cached_property
+    def _cfg_text(self) -> str:
+        """The config as text; laying it out takes longer than writing a small checkpoint."""
+        return self.cfg.pretty_text
 
     @property
     def _bare_model(self) -> nn.Module:

@@ -4,7 +4,9 @@ from avmm.testing.ranks import launch_ranks, run_ranks
 from avmm.testing.toy_data import ToyAVDataset
 from avmm.testing.toy_metric import ToyAccuracy
 from avmm.testing.toy_model import ToyAVModel
+from avmm.testing.toy_video import write_avi
 
 __all__ = [
-    'ToyAVDataset', 'ToyAVModel', 'ToyAccuracy', 'build_toy_runner', 'launch_ranks', 'run_ranks', 'toy_config'
+    'ToyAVDataset', 'ToyAVModel', 'ToyAccuracy', 'build_toy_runner', 'launch_ranks', 'run_ranks', 'toy_config',
+    'write_avi'
 ]

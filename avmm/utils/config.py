@@ -1,12 +1,29 @@
 """Loading a config the same way in every command."""
 from __future__ import annotations
 
+import argparse
+import difflib
 import os
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 from avmm.utils.errors import ConfigError
+
+
+class OptionsAction(DictAction):
+    """``--cfg-options KEY=VALUE ...`` of a command line, as one dictionary."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Read the options.
+
+        Raises:
+            argparse.ArgumentError: If one is no assignment.
+        """
+        for value in values:
+            if '=' not in value:
+                raise argparse.ArgumentError(self, f'{value!r} is not of the form KEY=VALUE')
+        super().__call__(parser, namespace, values, option_string)
 
 
 def load_config(path: str | os.PathLike, cfg_options: dict | None = None) -> Config:
@@ -17,7 +34,7 @@ def load_config(path: str | os.PathLike, cfg_options: dict | None = None) -> Con
         cfg_options: ``{dotted key: value}``, as ``--cfg-options`` gives it.
 
     Raises:
-        ConfigError: If the file is missing or cannot be read as a config.
+        ConfigError: If the file is missing or cannot be read as a config, or if an option is misspelt.
     """
     from avmm.utils.plugins import import_plugins
     path = Path(path)
@@ -26,12 +43,26 @@ def load_config(path: str | os.PathLike, cfg_options: dict | None = None) -> Con
     try:
         cfg = Config.fromfile(str(path), import_custom_modules=False)
         if cfg_options:
+            _refuse_misspelt(cfg, cfg_options)
             cfg.merge_from_dict(cfg_options)
+    except ConfigError:
+        raise
     except (SyntaxError, KeyError, TypeError, ValueError, NameError, AttributeError, OSError) as error:
         raise ConfigError(f'{path}: cannot be read as a config: {type(error).__name__}: {error}') from error
     apply_select_on(cfg)
     import_plugins(cfg)
     return cfg
+
+
+def _refuse_misspelt(cfg: Config, cfg_options: dict) -> None:
+    """An option of a name that the config does not have would change nothing, without a word."""
+    from avmm.utils.config_check import TOP_KEYS
+    known = {*cfg, *TOP_KEYS}
+    for option in cfg_options:
+        name = option.partition('.')[0]
+        near = [] if name in known else difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+        if near:
+            raise ConfigError(f'--cfg-options: the config has no {name!r}; did you mean {near[0]!r}?')
 
 
 def apply_select_on(cfg: Config) -> None:

@@ -22,8 +22,8 @@ def last_line_of_worker(message: str) -> str | None:
     """The message of an error inside the message that ``torch`` makes of it in a worker; None for any other one.
 
     Example:
-        >>> last_line_of_worker('Caught OSError in DataLoader worker process 0.\\nOriginal Traceback (most recent call '
-        ...                     'last):\\n  File "a.py", line 1, in f\\nOSError: a.wav: no such file\\n')
+        >>> last_line_of_worker('Caught OSError in DataLoader worker process 0.\\n'
+        ...                     'Original Traceback (most recent call last):\\nOSError: a.wav: no such file\\n')
         'a.wav: no such file'
     """
     caught = re.match(r'Caught (\w+) in .*\nOriginal Traceback', message)

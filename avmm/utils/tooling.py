@@ -6,9 +6,9 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
-from avmm.utils.config import load_config
+from avmm.utils.config import OptionsAction, load_config
 from avmm.utils.errors import ConfigError
 from avmm.utils.prepare import prepare_data
 
@@ -44,7 +44,7 @@ def add_config_args(parser: argparse.ArgumentParser, checkpoint: str | None = No
                             help='checkpoint file' + ('' if checkpoint == 'required' else ' (default: fresh weights)'))
         parser.add_argument('--trust-checkpoint', action='store_true',
                             help='let the checkpoint run code; only for files you trust')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, default={}, metavar='KEY=VALUE',
                         help='settings of the config to override, such as optim_wrapper.optimizer.lr=0.01')
 
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import os
 import runpy
+import shutil
 import subprocess
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+REPO = Path(__file__).resolve().parents[2]
+TOOLS = REPO / 'tools'
 
 
 @dataclass
@@ -37,11 +41,12 @@ def run_tool(capsys, monkeypatch):
 
 @pytest.fixture
 def run_process():
-    """Run a tool in a process of its own."""
+    """Run a tool, or a shell script of the tools, in a process of its own."""
 
-    def run(name: str, *args) -> Result:
-        done = subprocess.run([sys.executable, str(TOOLS / name), *map(str, args)], capture_output=True, text=True,
-                              check=False)
+    def run(name: str, *args, **env) -> Result:
+        command = ['bash'] if name.endswith('.sh') else [sys.executable]
+        done = subprocess.run([*command, str(TOOLS / name), *map(str, args)], capture_output=True, text=True,
+                              check=False, env=dict(os.environ, PYTHON=sys.executable, **env))
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -98,3 +103,93 @@ def clips(tmp_path):
     config = tmp_path / 'clips.py'
     config.write_text(CLIP_CONFIG.format(root=root))
     return config
+
+
+DIGITS_CONFIG = """
+_base_ = [
+    '{base}/datasets/av_digits.py', '{base}/models/small_convnet_concat.py', '{base}/schedules/sgd_quick.py',
+    '{base}/default_runtime.py']
+loader = dict(batch_size=4, num_workers=0, persistent_workers=False)
+train_dataloader = dict(dataset=dict(val_fraction=0.5), **loader)
+val_dataloader = dict(dataset=dict(val_fraction=0.5), **loader)
+test_dataloader = loader
+model = dict(encoders=dict(audio=dict(widths=(4, 8)), visual=dict(widths=(4, 8))))
+train_cfg = dict(max_epochs=1)
+default_hooks = dict(learning_curve=None)
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend')])
+experiment_name = 'tiny_{name}'
+"""
+
+
+@dataclass
+class Digits:
+    """A data set in the form of AV-Digits, and a config of a tiny quickstart over it, without pictures.
+
+    Attributes:
+        root: ``<data folder>/av_digits``, 16 training clips, 8 of them held out for validation, and 6 test clips: one
+            jpg and 0.2 s of sound at 22,050 Hz each.
+        config: The config; 2 iterations an epoch, no workers, 1 epoch.
+        work_dir: A work directory; ``epoch_1.pth`` and the rest of a run of 1 epoch lie there already.
+    """
+    root: Path
+    config: Path
+    work_dir: Path
+
+    def wav(self, name: str) -> Path:
+        """Sound of a clip."""
+        return next(self.root.glob(f'*/audio/*/{name}.wav'))
+
+    def jpg(self, name: str) -> Path:
+        """The one frame of a clip."""
+        return next(self.root.glob(f'*/video/*/{name}/frame_0.jpg'))
+
+    def saved(self) -> dict[str, bytes]:
+        """Every checkpoint of the work directory."""
+        return {p.name: p.read_bytes() for p in sorted(self.work_dir.glob('*.pth'))}
+
+
+def _write_digits(root: Path) -> None:
+    import numpy as np
+    import soundfile
+    from PIL import Image
+    rng = np.random.default_rng(0)
+    for part, count in (('train', 16), ('test', 6)):
+        lines = []
+        for i in range(count):
+            name, label = f'{part}_{i:02d}', i % 2
+            frames, sound = root / part / 'video' / str(label) / name, root / part / 'audio' / str(label)
+            frames.mkdir(parents=True)
+            sound.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(frames / 'frame_0.jpg')
+            soundfile.write(sound / f'{name}.wav', rng.uniform(-0.5, 0.5, 4410), 22050)
+            lines.append(f'{name},{label}\n')
+        (root / f'{part}.csv').write_text(''.join(lines))
+
+
+@pytest.fixture(scope='session')
+def made_digits(tmp_path_factory):
+    """The data, the config and the trained work directory that each :func:`digits` gets a copy of."""
+    folder = tmp_path_factory.mktemp('digits')
+    _write_digits(folder / 'av_digits')
+    (folder / 'tiny.py').write_text(DIGITS_CONFIG.format(base=REPO / 'configs' / '_base_', name='made'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('AVMM_DATA', str(folder))
+        patch.setattr(sys, 'argv', ['train.py', str(folder / 'tiny.py'), '--work-dir', str(folder / 'work')])
+        patch.setattr(sys, 'path', list(sys.path))
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(TOOLS / 'train.py'), run_name='__main__')
+        assert not stop.value.code
+    return folder
+
+
+@pytest.fixture
+def digits(made_digits, tmp_path, monkeypatch):
+    """:class:`Digits` in the folder of the test, found through ``AVMM_DATA``."""
+    shutil.copytree(made_digits / 'av_digits', tmp_path / 'av_digits')
+    shutil.copytree(made_digits / 'work', tmp_path / 'work')
+    (tmp_path / 'work' / 'last_checkpoint').write_text(str(tmp_path / 'work' / 'epoch_1.pth'))
+    config = tmp_path / 'tiny.py'
+    config.write_text(DIGITS_CONFIG.format(base=REPO / 'configs' / '_base_', name=uuid.uuid4().hex[:8]))
+    monkeypatch.setenv('AVMM_DATA', str(tmp_path))
+    return Digits(tmp_path / 'av_digits', config, tmp_path / 'work')

@@ -1,13 +1,15 @@
 """One encoder a modality, a fusion, a loss: the audio-visual classifier."""
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import Tensor, nn
 
 from avmm.models.base import AVModel, Feats
 from avmm.registry import LOSSES, MODELS
 from avmm.structures import AVDataSample
-from avmm.utils import ConfigError
+from avmm.utils import ConfigError, DataError
 
 
 @MODELS.register_module()
@@ -82,7 +84,11 @@ class AVClassifier(AVModel):
             data_samples: The samples, needed by ``'loss'`` and ``'predict'``.
             mode: ``'tensor'`` gives joint logits ``(B, C)``, ``'loss'`` a dict of scalar losses, ``'predict'`` the
                 samples with their scores.
+
+        Raises:
+            DataError: If the samples of the batch have inputs of unequal shapes; the odd one is named.
         """
+        _refuse_unequal(inputs, data_samples)
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         feats = self.extract_feat(inputs)
@@ -121,6 +127,21 @@ class AVClassifier(AVModel):
             sample.set_pred_score(joint[i])
             sample.set_unimodal_scores({m: z[i] for m, z in alone.items() if m not in present or present[m][i]})
         return data_samples
+
+
+def _refuse_unequal(inputs: dict[str, Tensor], data_samples: list[AVDataSample] | None) -> None:
+    """Name a sample whose input has another shape than most of its batch; such inputs come as a list."""
+    for name, values in inputs.items():
+        if not isinstance(values, list):
+            continue
+        shapes = [tuple(value.shape) for value in values]
+        usual = Counter(shapes).most_common(1)[0][0]
+        odd = next(i for i, shape in enumerate(shapes) if shape != usual or len(set(shapes)) == 1)
+        rows = inputs.get('present', {}).get(name)
+        place = odd if rows is None else int(rows.nonzero()[odd])
+        who = data_samples[place].get('sample_id', place) if data_samples else place
+        raise DataError(f'sample {who}: its {name} input has the shape {shapes[odd]}, others of the batch have '
+                        f'{usual}; let the pipeline bring all clips to one length and size')
 
 
 def _spread(feat: Tensor, rows: Tensor | None) -> Tensor:

@@ -8,6 +8,7 @@ prepare_data = dict(script='tools/dataset_converters/av_digits.py', creates=data
 
 audio_pipeline = [
     dict(type='LoadAudio'),
+    dict(type='ResampleAudio', sample_rate=22050),  # does nothing to sound that has this rate
     dict(type='CropOrRepeatAudio', length=22050),
     dict(type='LogSpectrogram', n_fft=512, hop_length=353),  # 257 frequencies at 63 times
 ]
