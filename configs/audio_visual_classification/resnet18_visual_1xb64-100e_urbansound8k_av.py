@@ -9,3 +9,6 @@ _base_ = [
 ]
 
 model = dict(num_classes={{_base_.num_classes}})
+train_dataloader = dict(dataset=dict(pipeline=[*_base_.train_frames, dict(type='PackAVInputs')]))
+val_dataloader = dict(dataset=dict(pipeline=[*_base_.test_frames, dict(type='PackAVInputs')]))
+test_dataloader = dict(dataset=dict(pipeline=[*_base_.test_frames, dict(type='PackAVInputs')]))

@@ -5,3 +5,6 @@ _base_ = './av_digits.py'
 model = dict(
     encoders=dict(_delete_=True, audio=dict(type='SmallConvNet', in_channels=1)),
     fusion=dict(type='LinearHead'))
+train_dataloader = dict(dataset=dict(pipeline=[*_base_.audio_pipeline, dict(type='PackAVInputs')]))
+val_dataloader = dict(dataset=dict(pipeline=[*_base_.audio_pipeline, dict(type='PackAVInputs')]))
+test_dataloader = dict(dataset=dict(pipeline=[*_base_.audio_pipeline, dict(type='PackAVInputs')]))

@@ -12,12 +12,10 @@ audio_pipeline = [
     dict(type='CropOrRepeatAudio', length=22050),
     dict(type='LogSpectrogram', n_fft=512, hop_length=353),  # 257 frequencies at 63 times
 ]
-train_pipeline = [
-    *audio_pipeline,
+train_frames = test_frames = [
     dict(type='LoadFrames', num_frames=3, sampling='all'),
-    dict(type='PackAVInputs'),
 ]
-test_pipeline = train_pipeline
+train_pipeline = test_pipeline = [*audio_pipeline, *train_frames, dict(type='PackAVInputs')]
 
 train_dataloader = dict(
     batch_size=32, num_workers=1, persistent_workers=True, drop_last=True,

@@ -1,4 +1,6 @@
 # Kinetics-Sounds: 31 actions; three seconds of sound and three of ten frames.
+_base_ = '../loaders.py'
+
 dataset_type = 'KineticsSounds'
 data_root = 'data/kinetics_sounds'
 num_classes = 31
@@ -13,32 +15,19 @@ audio_pipeline = [
         dict(type='LogSpectrogram', n_fft=512, hop_length=353),  # 257 frequencies at 188 times
     ]),
 ]
-train_pipeline = [
-    *audio_pipeline,
+train_frames = [
     dict(type='LoadFrames', num_frames=3, sampling='random'),
     dict(type='RandomResizedCrop', size=224),
     dict(type='RandomHorizontalFlip'),
-    dict(type='PackAVInputs'),
 ]
-test_pipeline = [
-    *audio_pipeline,
+test_frames = [
     dict(type='LoadFrames', num_frames=3, sampling='centers'),
     dict(type='Resize', size=(224, 224)),
-    dict(type='PackAVInputs'),
 ]
+train_pipeline = [*audio_pipeline, *train_frames, dict(type='PackAVInputs')]
+test_pipeline = [*audio_pipeline, *test_frames, dict(type='PackAVInputs')]
 
-train_dataloader = dict(
-    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True, drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type=dataset_type, data_root=data_root, split='train', val_fraction=0.1, pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type=dataset_type, data_root=data_root, split='val', val_fraction=0.1, pipeline=test_pipeline,
-                 test_mode=True))
-test_dataloader = dict(
-    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type=dataset_type, data_root=data_root, split='test', pipeline=test_pipeline, test_mode=True))
-val_evaluator = dict(type='AVAccuracy', topk=(1, 5))
-test_evaluator = val_evaluator
+_clips = dict(type=dataset_type, data_root=data_root)
+train_dataloader = dict(dataset=dict(**_clips, split='train', val_fraction=0.1, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(**_clips, split='val', val_fraction=0.1, pipeline=test_pipeline, test_mode=True))
+test_dataloader = dict(dataset=dict(**_clips, split='test', pipeline=test_pipeline, test_mode=True))

@@ -1,4 +1,6 @@
 # VGGSound: 309 sounds; ten seconds of sound and three frames of a video.
+_base_ = '../loaders.py'
+
 dataset_type = 'VGGSound'
 data_root = 'data/vggsound'
 num_classes = 309
@@ -14,35 +16,19 @@ audio_pipeline = [
         dict(type='LogSpectrogram', n_fft=512, hop_length=353),  # 257 frequencies at 625 times
     ]),
 ]
-train_pipeline = [
-    *audio_pipeline,
+train_frames = [
     dict(type='LoadVideoFrames', num_frames=3, sampling='random'),
     dict(type='RandomResizedCrop', size=224),
     dict(type='RandomHorizontalFlip'),
-    dict(type='PackAVInputs'),
 ]
-test_pipeline = [
-    *audio_pipeline,
+test_frames = [
     dict(type='LoadVideoFrames', num_frames=3, sampling='centers'),
     dict(type='Resize', size=(224, 224)),
-    dict(type='PackAVInputs'),
 ]
+train_pipeline = [*audio_pipeline, *train_frames, dict(type='PackAVInputs')]
+test_pipeline = [*audio_pipeline, *test_frames, dict(type='PackAVInputs')]
 
-train_dataloader = dict(
-    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True, drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type=dataset_type, data_root=data_root, split='train', val_fraction=0.1, pipeline=train_pipeline,
-                 label_csv=label_csv))
-val_dataloader = dict(
-    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type=dataset_type, data_root=data_root, split='val', val_fraction=0.1, pipeline=test_pipeline,
-                 test_mode=True,
-                 label_csv=label_csv))
-test_dataloader = dict(
-    batch_size=64, num_workers=8, persistent_workers=True, pin_memory=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type=dataset_type, data_root=data_root, split='test', pipeline=test_pipeline, test_mode=True,
-                 label_csv=label_csv))
-val_evaluator = dict(type='AVAccuracy', topk=(1, 5))
-test_evaluator = val_evaluator
+_clips = dict(type=dataset_type, data_root=data_root, label_csv=label_csv)
+train_dataloader = dict(dataset=dict(**_clips, split='train', val_fraction=0.1, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(**_clips, split='val', val_fraction=0.1, pipeline=test_pipeline, test_mode=True))
+test_dataloader = dict(dataset=dict(**_clips, split='test', pipeline=test_pipeline, test_mode=True))
