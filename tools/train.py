@@ -13,6 +13,7 @@ from mmengine.config import Config  # noqa: E402
 
 from avmm.utils.cli import run_cli  # noqa: E402
 from avmm.utils.config import OptionsAction, load_config  # noqa: E402
+from avmm.utils.errors import ConfigError  # noqa: E402
 
 EXAMPLES = """Examples:
   python tools/train.py configs/quickstart/av_digits.py
@@ -58,7 +59,10 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
     if args.auto_scale_lr:
-        cfg.setdefault('auto_scale_lr', {})['enable'] = True
+        if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
+            raise ConfigError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, the total batch size '
+                              'that its learning rate is meant for')
+        cfg.auto_scale_lr.enable = True
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     randomness = cfg.setdefault('randomness', {'seed': 0})

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,8 @@ from typing import TypeVar
 from avmm.utils.errors import AVMMError, last_line_of_worker
 
 T = TypeVar('T')
+# How a rank learns, over gloo or NCCL, that another one is not there any more.
+_PEER_IS_GONE = re.compile('Connection (closed|reset) by (remote )?peer|remote process exited')
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
@@ -26,6 +29,12 @@ def run_cli(main: Callable[[], int | None]) -> None:
         if os.environ.get('AVMM_TRACEBACK') or not _is_for_user(error):
             raise
         print(f'error: {one_line(error)}', file=sys.stderr)
+        status = 2
+    except RuntimeError as error:
+        if os.environ.get('AVMM_TRACEBACK') or not _PEER_IS_GONE.search(str(error)):
+            raise
+        print(f'error: rank {os.environ.get("RANK", "?")}: another rank has ended; its own message says why',
+              file=sys.stderr)
         status = 2
     sys.stdout.flush()
     sys.exit(status or 0)

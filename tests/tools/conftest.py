@@ -114,6 +114,7 @@ train_dataloader = dict(dataset=dict(val_fraction=0.5), **loader)
 val_dataloader = dict(dataset=dict(val_fraction=0.5), **loader)
 test_dataloader = loader
 model = dict(encoders=dict(audio=dict(widths=(4, 8)), visual=dict(widths=(4, 8))))
+param_scheduler = dict(end=8)
 train_cfg = dict(max_epochs=1)
 default_hooks = dict(learning_curve=None)
 visualizer = dict(vis_backends=[dict(type='LocalVisBackend')])

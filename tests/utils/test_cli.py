@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from avmm.registry import MODELS
 from avmm.utils import DataError, MissingDependencyError, optional_import
@@ -32,6 +33,37 @@ def test_an_unknown_component_is_a_user_error(capsys):
     message = capsys.readouterr().err
     assert message.count('\n') == 1
     assert "'ConcatFusoin' is not in the avmm::model registry; did you mean ConcatFusion" in message
+
+
+def test_an_error_of_a_data_worker_is_the_line_of_the_user(capsys):
+    class Broken(torch.utils.data.Dataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            raise self.error
+
+    data = Broken()
+    for error, line in ((DataError('a.wav: the file is empty'), 'a.wav: the file is empty'),
+                        (PermissionError(13, 'Permission denied', 'b.wav'), "[Errno 13] Permission denied: 'b.wav'")):
+        data.error = error
+        with pytest.raises(SystemExit) as exit_info:
+            run_cli(lambda: next(iter(torch.utils.data.DataLoader(data, num_workers=1))))
+        assert (exit_info.value.code, capsys.readouterr().err) == (2, f'error: {line}\n')
+    with pytest.raises(DataError) as caught:
+        raise DataError('Caught DataError in DataLoader worker process 0.\nOriginal Traceback (most recent call):\n'
+                        '  File "a.py", line 1\navmm.utils.errors.DataError: a.wav: the file is empty\n')
+    assert str(caught.value) == 'a.wav: the file is empty' and 'a.py' in str(caught.value.__cause__)
+
+
+def test_the_end_of_another_rank_is_one_line(capsys, monkeypatch):
+    monkeypatch.setenv('RANK', '1')
+    with pytest.raises(SystemExit) as exit_info:
+        run_cli(fails_with(RuntimeError('[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1')))
+    assert exit_info.value.code == 2
+    assert capsys.readouterr().err == 'error: rank 1: another rank has ended; its own message says why\n'
+    with pytest.raises(RuntimeError, match='shape'):
+        run_cli(fails_with(RuntimeError('shape mismatch')))
 
 
 def test_a_bug_keeps_its_traceback():

@@ -5,3 +5,4 @@ param_scheduler = dict(
 train_cfg = dict(type='EpochTrainLoop', max_epochs=8, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
+auto_scale_lr = dict(base_batch_size=32)  # what the learning rate is meant for; used with --auto-scale-lr
