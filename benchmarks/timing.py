@@ -1,12 +1,17 @@
 """Fair timing: warm-up, cases in turn, medians and spreads."""
 from __future__ import annotations
 
+import multiprocessing
+import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+
+from avmm.utils.errors import ConfigError
 
 #: One repeat of a case: does its work and returns ``(samples, seconds)``, or samples alone to be timed from outside.
 Repeat = Callable[[], 'float | tuple[float, float]']
@@ -40,8 +45,23 @@ class Timing:
                     repeats_ms=[1e3 * s for s in self.seconds])
 
 
+def cpu_seconds() -> float:
+    """Processor seconds of this process and of the worker processes that it has started.
+
+    Raises:
+        ConfigError: If there are workers and the system, not being Linux, does not show their time.
+    """
+    workers = multiprocessing.active_children()
+    if workers and sys.platform != 'linux':
+        raise ConfigError('--clock cpu sees worker processes on Linux only; add --workers 0')
+    ended = os.times()
+    # Linux has a clock for each process, whose number is made from the process id.
+    return (time.process_time() + ended.children_user + ended.children_system
+            + sum(time.clock_gettime((~worker.pid << 3) | 2) for worker in workers))
+
+
 class _Clock:
-    """Seconds of the wall, or of this process alone."""
+    """Seconds of the wall, or of the processor."""
 
     read = staticmethod(time.perf_counter)
 
@@ -52,11 +72,25 @@ def now() -> float:
 
 
 def use_clock(name: str) -> None:
-    """Choose ``'wall'``, or ``'cpu'``: the processor seconds of this process, which a busy machine disturbs less.
+    """Choose ``'wall'``, or ``'cpu'``: processor seconds, which a busy machine disturbs less."""
+    _Clock.read = staticmethod({'wall': time.perf_counter, 'cpu': cpu_seconds}[name])
 
-    What worker processes do is not in the latter.
+
+def settle(pause: float = 0.02, patience: float = 10.0) -> None:
+    """Wait until the worker processes rest, at most ``patience`` s.
+
+    Workers read ahead: those of one case would go on in the time of the next.
     """
-    _Clock.read = staticmethod({'wall': time.perf_counter, 'cpu': time.process_time}[name])
+    if not multiprocessing.active_children() or sys.platform != 'linux':
+        return
+    end = time.perf_counter() + patience
+    before = cpu_seconds()
+    while time.perf_counter() < end:
+        time.sleep(pause)
+        after = cpu_seconds()
+        if after - before < pause / 20:
+            return
+        before = after
 
 
 def synchronise() -> None:
@@ -75,6 +109,7 @@ def in_turn(cases: dict[str, Repeat], repeats: int, warm_up: int = 1) -> dict[st
     for turn in range(warm_up + repeats):
         order = list(cases) if turn % 2 == 0 else list(reversed(cases))
         for name in order:
+            settle()
             synchronise()
             start = now()
             done = cases[name]()

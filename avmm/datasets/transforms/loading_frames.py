@@ -8,13 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from avmm.datasets.transforms.array_cache import ArrayCache
 from avmm.datasets.transforms.base import AVTransform, clip_name
-from avmm.datasets.transforms.frame_ops import Frame
+from avmm.datasets.transforms.frame_ops import Frame, frame_size, resize
 from avmm.media import VideoFrames, read_image, read_image_array
 from avmm.registry import TRANSFORMS
 from avmm.utils import ConfigError, DataError
+from avmm.utils.paths import resolve_data_root
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+# Raised when the pixels that the cache keeps change, so that older caches are not used.
+_CACHE_VERSION = 1
 SAMPLING = ('random', 'centers', 'fixed', 'all')
 
 
@@ -103,17 +107,29 @@ class LoadFrames(AVTransform):
             two of 255 levels.
         draft_size: With ``'pillow'``: ``(width, height)`` that later steps need at least; jpg files are then decoded
             at a fraction of their size, which is faster and changes the pixels.
+        cache_dir: Folder that keeps decoded frames, for another fraction of the time of a jpg: the same pixels, at
+            ``3 H W`` bytes a frame. A leading ``data`` is replaced by ``$AVMM_DATA``. A changed file or option is
+            decoded anew. None decodes each time.
+        cache_size: With ``cache_dir``: longest shorter side to keep, in pixels. Larger frames are shrunk once, with
+            antialiasing, which saves space and changes the pixels. None keeps them as they are.
     """
 
     def __init__(self, num_frames: int = 1, sampling: str = 'random', indices: Sequence[int] | None = None,
-                 short: str = 'repeat', backend: str = 'pillow', draft_size: tuple[int, int] | None = None):
+                 short: str = 'repeat', backend: str = 'pillow', draft_size: tuple[int, int] | None = None,
+                 cache_dir: str | None = None, cache_size: int | None = None):
         self.sampler = FrameSampler(num_frames, sampling, indices, short)
         if backend not in ('pillow', 'torch'):
             raise ConfigError(f"backend must be 'pillow' or 'torch', got {backend!r}")
         if backend == 'torch' and draft_size is not None:
             raise ConfigError("draft_size goes with backend='pillow'")
         self.backend = backend
+        if cache_size is not None and (cache_dir is None or cache_size < 1):
+            raise ConfigError(f'cache_size must be at least 1 and goes with cache_dir, got {cache_size}')
         self.draft_size = None if draft_size is None else tuple(draft_size)
+        self.cache_dir = None if cache_dir is None else resolve_data_root(cache_dir)
+        self.cache_size = cache_size
+        self._cache = None if cache_dir is None else ArrayCache(
+            self.cache_dir, 'uint8', repr((_CACHE_VERSION, self.draft_size, cache_size)), 'frames', '.rgb')
 
     @property
     def random(self) -> bool:
@@ -132,7 +148,22 @@ class LoadFrames(AVTransform):
         return results
 
     def _read(self, path: str) -> Frame:
-        return read_image(path, self.draft_size) if self.backend == 'pillow' else read_image_array(path)
+        place = None if self._cache is None else self._cache.place(path)
+        if place is None:
+            return read_image(path, self.draft_size) if self.backend == 'pillow' else read_image_array(path)
+        pixels = self._cache.read(place)
+        if pixels is None:
+            pixels = np.array(self._shrunk(read_image(path, self.draft_size)))
+            self._cache.write(place, pixels)
+        return Image.fromarray(pixels) if self.backend == 'pillow' else pixels
+
+    def _shrunk(self, frame: Image.Image) -> Image.Image:
+        """The frame as the cache keeps it; the same for both backends, which share what is kept."""
+        shorter = min(frame_size(frame))
+        if self.cache_size is None or shorter <= self.cache_size:
+            return frame
+        size = tuple(max(1, round(side * self.cache_size / shorter)) for side in frame_size(frame))
+        return resize(frame, size, 'bilinear')
 
 
 @TRANSFORMS.register_module()

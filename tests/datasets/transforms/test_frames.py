@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -190,7 +192,65 @@ def test_steps_leave_absent_frames_absent():
     (lambda: LoadFrames(short='pad'), "short must be 'repeat' or 'error'"),
     (lambda: LoadFrames(backend='cv2'), "backend must be 'pillow' or 'torch'"),
     (lambda: LoadFrames(backend='torch', draft_size=(2, 2)), "draft_size goes with backend='pillow'"),
+    (lambda: LoadFrames(cache_size=9), 'cache_size must be at least 1 and goes with cache_dir, got 9'),
+    (lambda: LoadFrames(cache_dir='c', cache_size=0), 'cache_size must be at least 1 and goes with cache_dir, got 0'),
 ])
 def test_wrong_options(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+@pytest.fixture
+def jpg(tmp_path):
+    path = tmp_path / 'a.jpg'
+    image().save(path, quality=90)
+    return path
+
+
+def loaded(path, **options):
+    return np.asarray(LoadFrames(1, **options)(dict(frame_paths=[str(path)], rng=rng()))['frames'][0])
+
+
+@pytest.mark.parametrize('backend', ['pillow', 'torch'])
+def test_cached_frames_are_the_same_pixels_without_decoding(tmp_path, jpg, backend):
+    cache = tmp_path / 'cache'
+    plain = loaded(jpg, backend=backend)
+    first = loaded(jpg, backend=backend, cache_dir=str(cache))
+    state = os.stat(jpg)
+    jpg.write_bytes(b'x' * state.st_size)
+    os.utime(jpg, ns=(state.st_atime_ns, state.st_mtime_ns))
+    again = loaded(jpg, backend=backend, cache_dir=str(cache))
+    assert np.array_equal(plain, first) and np.array_equal(plain, again)
+    other = loaded(jpg, backend='torch' if backend == 'pillow' else 'pillow', cache_dir=str(cache))
+    assert np.array_equal(plain, other) and len(list(cache.rglob('*.rgb'))) == 1
+
+
+def test_cached_frames_shrink_to_the_shorter_side(tmp_path, jpg):
+    cache = str(tmp_path / 'cache')
+    first, again = (loaded(jpg, cache_dir=cache, cache_size=20) for _ in range(2))
+    expected = np.asarray(Image.open(jpg).resize((30, 20), Image.Resampling.BILINEAR))
+    assert np.array_equal(first, expected) and np.array_equal(again, expected)
+    assert loaded(jpg, cache_dir=cache, cache_size=50).shape == (40, 60, 3)
+    assert loaded(jpg, cache_dir=cache).shape == (40, 60, 3)
+
+
+def test_cached_frames_follow_a_changed_file_and_a_damaged_cache(tmp_path, jpg):
+    cache = tmp_path / 'cache'
+    first = loaded(jpg, cache_dir=str(cache))
+    place = next(cache.rglob('*.rgb'))
+    whole = place.read_bytes()
+    place.write_bytes(whole[:-8])
+    assert np.array_equal(loaded(jpg, cache_dir=str(cache)), first) and place.read_bytes() == whole
+    image(seed=1).save(jpg, quality=80)
+    assert np.array_equal(loaded(jpg, cache_dir=str(cache)), loaded(jpg))
+
+
+def test_a_missing_image_is_named_whether_cached_or_not(tmp_path):
+    with pytest.raises(DataError, match=r'none\.jpg: the file is missing'):
+        loaded(tmp_path / 'none.jpg', cache_dir=str(tmp_path / 'cache'))
+
+
+def test_frames_that_cannot_be_kept_cost_a_warning(tmp_path, jpg):
+    (tmp_path / 'file').write_text('in the way')
+    with pytest.warns(UserWarning, match='frames are not cached any more'):
+        assert loaded(jpg, cache_dir=str(tmp_path / 'file' / 'cache')).shape == (40, 60, 3)
