@@ -193,4 +193,7 @@ def digits(made_digits, tmp_path, monkeypatch):
     config = tmp_path / 'tiny.py'
     config.write_text(DIGITS_CONFIG.format(base=REPO / 'configs' / '_base_', name=uuid.uuid4().hex[:8]))
     monkeypatch.setenv('AVMM_DATA', str(tmp_path))
+    # Laying out the text of the config, five times a run, would take longer than the rest of it.
+    for place in ('yapf.yapflib.yapf_api', 'mmengine.config.config'):
+        monkeypatch.setattr(f'{place}.FormatCode', lambda text, **_: (text, False), raising=False)
     return Digits(tmp_path / 'av_digits', config, tmp_path / 'work')
