@@ -31,6 +31,16 @@ def _isolated(monkeypatch: pytest.MonkeyPatch):
     np.random.seed(0)
     torch.manual_seed(0)
     yield
+    _forget_runs()
+
+
+@pytest.fixture
+def forget_runs():
+    """Call it between two runs in one test, which would share a log if they began in the same second."""
+    return _forget_runs
+
+
+def _forget_runs() -> None:
     for manager in _subclasses(ManagerMixin):
         manager._instance_dict.clear()
 

@@ -23,11 +23,12 @@ class Result:
 
 
 @pytest.fixture
-def run_tool(capsys, monkeypatch):
+def run_tool(capsys, monkeypatch, forget_runs):
     """Run a tool as ``python tools/<name> args...`` would, in this process: status, stdout and stderr."""
 
     def run(name: str, *args) -> Result:
         path = str(TOOLS / name)
+        forget_runs()
         monkeypatch.setattr(sys, 'argv', [path, *map(str, args)])
         monkeypatch.setattr(sys, 'path', list(sys.path))
         capsys.readouterr()
