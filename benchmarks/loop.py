@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -88,7 +89,7 @@ def measure(cfg: Config, loader: DataLoader, work_dir: str, repeats: int, warm_u
                val_cfg=None, val_dataloader=None, val_evaluator=None, test_cfg=None, test_dataloader=None,
                test_evaluator=None, train_cfg=dict(type='EpochTrainLoop', max_epochs=warm_up + repeats))
     cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)
-    runner = build_runner(cfg)
+    runner = build_runner(cfg, Path(__file__).resolve().parents[1])
     runner._train_dataloader = loader
     watch = BareEpochs(cfg.optim_wrapper.optimizer, warm_up)
     runner.register_hook(watch)

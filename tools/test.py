@@ -55,13 +55,12 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     # Testing builds nothing of the training side, so its data need not be there.
     cfg.train_cfg = cfg.train_dataloader = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    cfg.custom_hooks = []
     if args.out:
         evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         cfg.test_evaluator = [*evaluators, {'type': 'PredictionDump', 'out_file': args.out}]
     if args.show_dir:
-        cfg.custom_hooks = [*cfg.custom_hooks, {'type': 'PredictionPictureHook', 'out_dir': args.show_dir,
-                                                'interval': args.show_interval}]
+        pictures = {'type': 'PredictionPictureHook', 'out_dir': args.show_dir, 'interval': args.show_interval}
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), pictures]
     return cfg
 
 
@@ -70,11 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg = merge_args(load_config(args.config, args.cfg_options), args)
 
     from avmm.engine.build import build_runner
-    from avmm.utils.config_check import check_config
-    from avmm.utils.prepare import prepare_data
-    check_config(cfg)
-    prepare_data(cfg, REPO)
-    build_runner(cfg).test()
+    build_runner(cfg, REPO).test()
 
 
 if __name__ == '__main__':

@@ -79,11 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg = merge_args(load_config(args.config, args.cfg_options), args)
 
     from avmm.engine.build import build_runner
-    from avmm.utils.config_check import check_config
-    from avmm.utils.prepare import prepare_data
-    check_config(cfg)
-    prepare_data(cfg, REPO)
-    build_runner(cfg).train()
+    build_runner(cfg, REPO).train()
 
 
 if __name__ == '__main__':
