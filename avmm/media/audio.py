@@ -2,15 +2,12 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 
 import numpy as np
 
 from avmm.media.check import check_file
 from avmm.utils import DataError, optional_import
-
-# decord does not tell the rate of a track; the length after resampling to this one does.
-_PROBE_RATE = 16000
-_COMMON_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000)
 
 
 class NoSoundError(DataError):
@@ -51,7 +48,7 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
 
 
 def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
-    """Read the sound track of a video with decord.
+    """Read the sound track of a video with PyAV.
 
     Args:
         path: The video file.
@@ -65,27 +62,22 @@ def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None) ->
         DataError: If the file is missing, empty, truncated, or not a video.
     """
     check_file(path)
-    samples = _decode(path, sample_rate or -1)
-    if samples.size == 0:
-        raise DataError(f'{path}: the sound track holds no samples')
-    return samples, sample_rate or _native_rate(path, samples.shape[1])
-
-
-def _decode(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
-    decord = optional_import('decord', 'video')
+    # decord 0.6 decodes sound too, but leaves most of a second channel unwritten, and adds channels up to 1.4 times.
+    av = optional_import('av', 'video')
     try:
-        return decord.AudioReader(os.fspath(path), sample_rate=sample_rate, mono=False)[:].asnumpy()
-    except (RuntimeError, decord.DECORDError) as error:
-        if "Can't find audio stream" in str(error):
-            raise NoSoundError(f'{path}: the video has no sound track') from None
-        raise DataError(f'{path}: the sound track cannot be decoded') from None
-
-
-def _native_rate(path: str | os.PathLike, count: int) -> int:
-    """Rate in Hz of a track of ``count`` samples: a common one within 1 % of the estimate, or the estimate."""
-    estimate = count / _decode(path, _PROBE_RATE).shape[1] * _PROBE_RATE
-    nearest = min(_COMMON_RATES, key=lambda rate: abs(rate - estimate))
-    return nearest if abs(nearest - estimate) < 0.01 * nearest else round(estimate)
+        with av.open(os.fspath(path)) as container:
+            if not container.streams.audio:
+                raise NoSoundError(f'{path}: the video has no sound track')
+            track = container.streams.audio[0]
+            resampler = av.AudioResampler('fltp', rate=sample_rate)
+            parts = [part.to_ndarray() for frame in chain(container.decode(track), [None])
+                     for part in resampler.resample(frame)]
+            rate = sample_rate or track.rate
+    except av.error.FFmpegError as error:
+        raise DataError(f'{path}: the sound track cannot be decoded ({error.strerror})') from None
+    if not parts:
+        raise DataError(f'{path}: the sound track holds no samples')
+    return np.concatenate(parts, axis=1), rate
 
 
 def _reason(error: Exception) -> str:

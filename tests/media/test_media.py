@@ -159,3 +159,17 @@ def test_a_truncated_mp4_is_seen_by_its_boxes(tmp_path):
     path.write_bytes(struct.pack('>I4s8x', 16, b'ftyp') + struct.pack('>I4s', 5000, b'mdat') + b'\0' * 100)
     with pytest.raises(DataError, match=r'v\.mp4: the file is truncated \(124 of 5016 bytes\)'):
         VideoFrames(path)
+
+
+def test_every_channel_of_a_track_is_read(tmp_path):
+    import av
+    sound = np.stack([np.full(8000, 8192, np.int16), np.full(8000, -4096, np.int16)])
+    with av.open(str(tmp_path / 'stereo.mkv'), 'w') as container:
+        track = container.add_stream('pcm_s16le', rate=8000, layout='stereo')
+        frame = av.AudioFrame.from_ndarray(sound.T.reshape(1, -1), format='s16', layout='stereo')
+        frame.sample_rate = 8000
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            container.mux(packet)
+    samples, rate = read_video_audio(tmp_path / 'stereo.mkv')
+    assert rate == 8000
+    np.testing.assert_array_equal(samples, sound.astype(np.float32) / 32768)

@@ -27,7 +27,7 @@ class LoadAudio(AVTransform):
         max_seconds: Longest part to read, from the beginning, in s. None reads everything.
         without_sound: What to do with a video without a sound track: leave the modality ``'absent'`` or raise an
             ``'error'``.
-        video_sample_rate: Rate in Hz to which decord resamples a sound track. None keeps its own.
+        video_sample_rate: Rate in Hz to which the decoder resamples a sound track. None keeps its own.
     """
 
     def __init__(self, mono: bool = True, max_seconds: float | None = None, without_sound: str = 'absent',
