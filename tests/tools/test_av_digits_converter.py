@@ -175,7 +175,9 @@ def test_an_error_leaves_nothing(tool, tmp_path, monkeypatch):
 @pytest.mark.parametrize('kill, status', [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_a_killed_run_leaves_no_half_data_set(tmp_path, kill, status):
     out = tmp_path / 'set'
-    process = subprocess.Popen([sys.executable, str(TOOL), '--out', str(out)], stderr=subprocess.PIPE)
+    # A job in the background of a shell ignores SIGINT, and so would what it starts.
+    process = subprocess.Popen([sys.executable, str(TOOL), '--out', str(out)], stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     end = time.monotonic() + 60
     while not any(tmp_path.glob('.set.part-*/*/video/*/*/*.jpg')) and time.monotonic() < end:
         time.sleep(0.05)
