@@ -74,7 +74,7 @@ def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None) ->
                      for part in resampler.resample(frame)]
             rate = sample_rate or track.rate
     except av.error.FFmpegError as error:
-        raise DataError(f'{path}: the sound track cannot be decoded ({error.strerror})') from None
+        raise DataError(f'{path}: the sound track cannot be decoded') from error
     if not parts:
         raise DataError(f'{path}: the sound track holds no samples')
     return np.concatenate(parts, axis=1), rate
