@@ -164,6 +164,13 @@ def test_double_precision_is_held_to_the_tight_bounds(tmp_path):
         harness.check_case(path, _adapter(y=1.0 + 1e-6))
 
 
+def test_a_case_computed_in_double_precision_is_run_in_it_too(tmp_path):
+    path = _write(tmp_path / 'p' / 'c.npz', {'precision': 'float64 (the official precision)'}, y=1.0)
+    assert harness.check_case(path, _adapter(y=lambda dtype: 1.0 + (1e-6 if dtype == 'float32' else 1e-10))) == {}
+    with pytest.raises(AssertionError, match='float64: y is'):
+        harness.check_case(path, _adapter(y=1.0 + 1e-6))
+
+
 def test_outputs_that_need_what_is_absent_are_reported(tmp_path, monkeypatch):
     options = {'needs_package': {'y': 'no_such_package_at_all'}, 'needs_real_data': ['z']}
     path = _write(tmp_path / 'p' / 'c.npz', options, x=1.0, y=1.0, z=1.0)
