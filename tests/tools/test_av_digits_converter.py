@@ -16,6 +16,7 @@ from PIL import Image
 
 from avmm.datasets import AVDigits
 from avmm.utils import DataError
+from avmm.utils.embedded import sweep
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'av_digits.py'
 NAME = 'dataset_converters/av_digits.py'
@@ -194,7 +195,7 @@ def test_old_leftovers_of_a_killed_run_are_removed(tool, tmp_path):
     for name, age in (('.set.part-old', 7200), ('.set.part-new', 0)):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (time.time() - age, ) * 2)
-    tool.sweep(tmp_path / 'set')
+    sweep(tmp_path / 'set')
     assert os.listdir(tmp_path) == ['.set.part-new']
 
 

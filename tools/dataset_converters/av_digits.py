@@ -19,12 +19,9 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
-import uuid
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -37,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from avmm.utils import ConfigError, DataError, optional_import  # noqa: E402
 from avmm.utils.cli import run_cli, track  # noqa: E402
+from avmm.utils.embedded import build_folder  # noqa: E402
 
 NAME = 'AV-Digits'
 WORDS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')
@@ -222,7 +220,7 @@ def fingerprint(root: Path) -> str:
 
 
 def fill(root: Path, options: Options, workers: int) -> dict:
-    """Write the whole data set into the empty folder ``root`` and return what ``meta.json`` says."""
+    """Write the whole data set into the empty folder ``root`` and return facts for ``meta.json``."""
     from sklearn.datasets import load_digits
     digits = load_digits()
     clips = list_clips(digits.target, options.clips)
@@ -246,36 +244,11 @@ def fill(root: Path, options: Options, workers: int) -> dict:
         rows = [f'{clip.name},{clip.label}\n' for clip in clips if clip.split == split]
         (root / f'{split}.csv').write_text(''.join(rows))
         sizes[split] = len(rows)
-    return dict(dataset=NAME, options=asdict(options), sizes=sizes, sample_rate=SAMPLE_RATE,
-                frame_size=FRAME_SIZE, fingerprint=fingerprint(root))
-
-
-def find_existing(out: Path, options: Options, overwrite: bool = False) -> dict | None:
-    """``meta.json`` of a data set that is there already, None if the place is free or may be overwritten.
-
-    Raises:
-        DataError: If something else is there, or AV-Digits with other options that may not be overwritten.
-    """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    try:
-        meta = json.loads((out / 'meta.json').read_text())
-        same = meta['options'] == asdict(options) and meta['dataset'] == NAME
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f'{out} exists and is no {NAME} data set; choose another --out') from None
-    if overwrite:
-        return None
-    if not same:
-        raise DataError(f'{out} holds {NAME} with other options ({meta["options"]}); '
-                        'choose another --out, or --overwrite')
-    return meta
+    return dict(sizes=sizes, sample_rate=SAMPLE_RATE, frame_size=FRAME_SIZE, fingerprint=fingerprint(root))
 
 
 def build(out: Path, options: Options, workers: int = 2, overwrite: bool = False) -> dict:
     """Make the data set at ``out``: the whole of it or nothing.
-
-    Everything is written into a folder next to ``out``, which takes its name at the very end. A data set with the
-    same options is kept as it is.
 
     Returns:
         The content of ``meta.json``.
@@ -284,44 +257,9 @@ def build(out: Path, options: Options, workers: int = 2, overwrite: bool = False
         ConfigError: If an option makes no sense.
         DataError: If another data set is at ``out`` already.
     """
-    out = Path(os.path.abspath(out))
     options.check()
     optional_import('espeakng_loader', 'quickstart')  # pure Python: the library itself is loaded by the server alone
-    found = find_existing(out, options, overwrite)
-    if found:
-        return found
-    sweep(out)
-    part = out.with_name(f'.{out.name}.part-{uuid.uuid4().hex[:8]}')
-    part.mkdir(parents=True)
-    try:
-        meta = fill(part, options, workers)
-        (part / 'meta.json').write_text(json.dumps(meta, indent=2) + '\n')
-        if overwrite and out.exists():
-            old = part.with_name(f'{part.name}.old')
-            os.rename(out, old)
-            os.rename(part, out)
-            shutil.rmtree(old)
-        else:
-            publish(part, out, options)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return meta
-
-
-def sweep(out: Path) -> None:
-    """Remove what a killed process left next to ``out`` more than an hour ago."""
-    for left in out.parent.glob(f'.{out.name}.part-*'):
-        if time.time() - left.stat().st_mtime > 3600:
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def publish(part: Path, out: Path, options: Options) -> None:
-    """Give the finished folder its name; another process that was faster with the same options wins."""
-    try:
-        os.rename(part, out)
-    except OSError:
-        if find_existing(out, options) is None:
-            raise
+    return build_folder(out, NAME, asdict(options), lambda root: fill(root, options, workers), overwrite)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
