@@ -11,20 +11,24 @@ from avmm.registry import FUNCTIONS
 
 
 @FUNCTIONS.register_module()
-def av_collate(batch: Sequence[dict]) -> dict:
+def av_collate(batch: Sequence[dict] | dict) -> dict:
     """Put samples together, modality by modality.
+
+    A data set that reads a whole batch at once (``__getitems__``) returns it finished; it is handed through.
 
     Tensors of one shape are stacked here, in the worker, so that a batch crosses to the main process in one block of
     shared memory a modality. Tensors of unequal shapes stay a list.
 
     Args:
-        batch: Samples ``{'inputs': {modality: (...)}, 'data_samples': AVDataSample}``.
+        batch: Samples ``{'inputs': {modality: (...)}, 'data_samples': AVDataSample}``, or a finished batch.
 
     Returns:
         ``{'inputs': {modality: (B, ...)}, 'data_samples': [...]}``. If only some samples have a modality,
         ``inputs[modality]`` has the rows of those alone, and ``inputs['present'][modality]``, a boolean ``(B,)``,
         tells which they are.
     """
+    if isinstance(batch, dict):
+        return batch
     names = dict.fromkeys(name for item in batch for name in item['inputs'])
     inputs: dict = {}
     present: dict[str, Tensor] = {}

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
@@ -23,6 +24,13 @@ class AVDataSample(BaseDataElement):
     ``pred_score``                joint class probabilities ``(C,)``
     ``pred_label``                index of the largest joint score, tensor ``()``
     ``unimodal_scores``           ``{modality: (C,)}``, what each modality says alone
+    ``gt_segments``               class of every segment, int64 array ``(S,)``; background is a class of its own
+    ``gt_mask``                   which segments the event covers, bool array ``(S,)``
+    ``pred_segments``             predicted class of every segment, int64 tensor ``(S,)``
+    ``pred_segment_scores``       class scores of every segment ``(S, C)``, probabilities where the model has them
+    ``unimodal_segments``         ``{modality: (S,)}``, predicted classes by each modality alone
+    ``attention``                 ``{name: (S, ...)}``, attention maps where they were asked for, such as ``spatial``
+                                  ``(S, H, W)``
     ============================  ==============================================================================
 
     Example:
@@ -53,4 +61,31 @@ class AVDataSample(BaseDataElement):
     def set_unimodal_scores(self, scores: dict[str, Tensor]) -> AVDataSample:
         """Set ``{modality: (C,)}``, the class probabilities of each modality alone."""
         self.set_field(dict(scores), 'unimodal_scores', field_type='data')
+        return self
+
+    def set_gt_segments(self, segments: Sequence[int] | np.ndarray) -> AVDataSample:
+        """Set the class of every segment ``(S,)``."""
+        self.set_field(np.asarray(segments, dtype=np.int64), 'gt_segments', field_type='data')
+        return self
+
+    def set_gt_mask(self, mask: Sequence[bool] | np.ndarray) -> AVDataSample:
+        """Set which segments the event covers ``(S,)``."""
+        self.set_field(np.asarray(mask, dtype=np.bool_), 'gt_mask', field_type='data')
+        return self
+
+    def set_pred_segments(self, segments: Tensor, scores: Tensor | None = None) -> AVDataSample:
+        """Set the predicted class of every segment ``(S,)`` and, if the model has them, class scores ``(S, C)``."""
+        self.set_field(segments, 'pred_segments', field_type='data')
+        if scores is not None:
+            self.set_field(scores, 'pred_segment_scores', field_type='data')
+        return self
+
+    def set_unimodal_segments(self, segments: dict[str, Tensor]) -> AVDataSample:
+        """Set ``{modality: (S,)}``, the predicted classes by each modality alone."""
+        self.set_field(dict(segments), 'unimodal_segments', field_type='data')
+        return self
+
+    def set_attention(self, maps: dict[str, Tensor]) -> AVDataSample:
+        """Set ``{name: (S, ...)}``, the attention maps of the sample."""
+        self.set_field(dict(maps), 'attention', field_type='data')
         return self

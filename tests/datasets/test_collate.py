@@ -31,3 +31,8 @@ def test_an_absent_modality_has_rows_for_those_that_have_it():
 
 def test_it_is_found_by_name():
     assert FUNCTIONS.get('av_collate') is av_collate
+
+
+def test_a_finished_batch_is_handed_through():
+    batch = {'inputs': {'audio': torch.zeros(2, 3)}, 'data_samples': [AVDataSample(), AVDataSample()]}
+    assert av_collate(batch) is batch
