@@ -12,12 +12,21 @@ from avmm.models.fusion import (
     MetamodalFusion,
     SumFusion,
 )
-from avmm.models.heads import LinearHead
-from avmm.models.losses import BCELoss, CrossEntropyLoss, FocalLoss, LabelSmoothLoss
+from avmm.models.heads import (
+    EventHead,
+    EventPrediction,
+    EventTargets,
+    LinearHead,
+    SupervisedEventHead,
+    WeakEventHead,
+)
+from avmm.models.localizers import EventLocalizer
+from avmm.models.losses import BCELoss, CrossEntropyLoss, FocalLoss, LabelSmoothLoss, SoftMarginLoss
 
 __all__ = [
     'AVClassifier', 'AVDataPreprocessor', 'AVModel', 'AVResNet18', 'AttentionFusion', 'BCELoss', 'BatchMixup',
-    'BatchNoise', 'ConcatFusion', 'ConvNeXtEncoder', 'CrossEntropyLoss', 'Encoder', 'FiLMFusion', 'FocalLoss',
-    'Fusion', 'GatedFusion', 'LabelSmoothLoss', 'LateFusion', 'LinearHead', 'MetamodalFusion', 'SmallConvNet', 'Step',
-    'SumFusion', 'TorchvisionEncoder'
+    'BatchNoise', 'ConcatFusion', 'ConvNeXtEncoder', 'CrossEntropyLoss', 'Encoder', 'EventHead', 'EventLocalizer',
+    'EventPrediction', 'EventTargets', 'FiLMFusion', 'FocalLoss', 'Fusion', 'GatedFusion', 'LabelSmoothLoss',
+    'LateFusion', 'LinearHead', 'MetamodalFusion', 'SmallConvNet', 'SoftMarginLoss', 'Step', 'SumFusion',
+    'SupervisedEventHead', 'TorchvisionEncoder', 'WeakEventHead'
 ]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def as_scores(target: Tensor, logits: Tensor) -> Tensor:
-    """Targets as scores ``(B, C)`` of the type of ``logits``: class indices ``(B,)`` become one-hot rows."""
-    if target.dim() == 1:
-        target = F.one_hot(target, logits.shape[1])
+    """Targets as scores ``(..., C)`` of the type of ``logits``: class indices ``(...)`` become one-hot rows."""
+    if target.dim() < logits.dim():
+        target = F.one_hot(target, logits.shape[-1])
     return target.to(logits.dtype)

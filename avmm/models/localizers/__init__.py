@@ -1,0 +1,3 @@
+from avmm.models.localizers.event_localizer import EventLocalizer
+
+__all__ = ['EventLocalizer']
