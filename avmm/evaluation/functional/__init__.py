@@ -8,6 +8,7 @@ from avmm.evaluation.functional.classification import (
     top_k_accuracy,
 )
 from avmm.evaluation.functional.events import (
+    AVERAGES,
     as_multi_hot,
     event_counts,
     event_f1,
@@ -40,10 +41,10 @@ from avmm.evaluation.functional.segments import (
 )
 
 __all__ = [
-    'DIRECTIONS', 'Array', 'Localization', 'as_labels', 'as_multi_hot', 'as_numpy', 'as_scores', 'as_segment_labels',
-    'as_targets', 'average_precision', 'batch_segment_accuracy', 'class_segment_accuracy', 'confusion_matrix',
-    'd_prime', 'envelope_mean_average_precision', 'event_class_labels', 'event_counts', 'event_f1',
-    'localize_by_distance', 'localize_by_logits', 'macro_f1', 'mean_average_precision', 'mean_class_accuracy',
-    'mean_f1', 'mean_roc_auc', 'per_class_accuracy', 'ranking_scores', 'roc_auc', 'segment_accuracy',
-    'segment_counts', 'segment_f1', 'top_k_accuracy', 'video_segment_accuracy'
+    'AVERAGES', 'Array', 'DIRECTIONS', 'Localization', 'as_labels', 'as_multi_hot', 'as_numpy', 'as_scores',
+    'as_segment_labels', 'as_targets', 'average_precision', 'batch_segment_accuracy', 'class_segment_accuracy',
+    'confusion_matrix', 'd_prime', 'envelope_mean_average_precision', 'event_class_labels', 'event_counts',
+    'event_f1', 'localize_by_distance', 'localize_by_logits', 'macro_f1', 'mean_average_precision',
+    'mean_class_accuracy', 'mean_f1', 'mean_roc_auc', 'per_class_accuracy', 'ranking_scores', 'roc_auc',
+    'segment_accuracy', 'segment_counts', 'segment_f1', 'top_k_accuracy', 'video_segment_accuracy'
 ]

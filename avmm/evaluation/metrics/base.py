@@ -1,4 +1,4 @@
-"""What metrics on class scores share: collecting the scores, joint and of each modality."""
+"""What metrics on joint predictions and on those of each modality share."""
 from __future__ import annotations
 
 from abc import abstractmethod
@@ -7,24 +7,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from mmengine.dist import broadcast_object_list, collect_results, get_world_size, is_main_process
-from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from avmm.evaluation.functional import as_numpy
+from avmm.evaluation.metrics.table import Table, TableMetric
 from avmm.utils import ConfigError, DataError
 
 JOINT = 'joint'
+_TRUTH = ' truth'
 
 
 @dataclass
 class Predictions:
-    """Scores and truth of N samples.
+    """Predictions and truth of N samples: scores of the C classes, or classes of the S segments.
 
     Attributes:
-        scores: ``{'joint': (N, C), modality: (N, C)}``. Rows of samples that lack a modality hold zeros.
-        present: ``{modality: (N,)}`` bool, which samples have a score of it.
-        labels: Class indices ``(N,)``, or None if samples may have several classes.
+        scores: ``{'joint': (N, C), modality: (N, C)}``, or ``(N, S)`` each. Rows of samples that lack a modality hold
+            zeros.
+        present: ``{modality: (N,)}`` bool, which samples have a prediction by it.
+        labels: Class indices ``(N,)``, or ``(N, S)`` of segments; None if samples may have several classes.
         targets: Multi-hot or soft targets ``(N, C)``, or None.
     """
     scores: dict[str, np.ndarray]
@@ -33,7 +34,7 @@ class Predictions:
     targets: np.ndarray | None = None
 
     def views(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """``{name: (scores (n, C), truth (n,) or (n, C))}`` of the samples that have the scores.
+        """``{name: (predictions, truth)}`` of the n samples that have the predictions, each ``(n, ...)``.
 
         Modalities that no sample has are left out.
         """
@@ -48,24 +49,29 @@ class Predictions:
         return views
 
 
-class ScoreMetric(BaseMetric):
-    """Base of metrics on joint scores ``pred_score`` and, where there are any, on ``unimodal_scores``.
+class PredictionMetric(TableMetric):
+    """Base of metrics on a joint prediction and, where there are any, on those of each modality alone.
 
-    The scores of a batch are stacked once and stay on their device until the end of the epoch. With several ranks,
-    rank r of R holds the samples r, r + R, r + 2R and so on; what a sampler added to fill the last round is dropped.
-
-    A subclass implements :meth:`measure`.
+    A subclass names the fields of the samples, and implements :meth:`truth` and :meth:`measure`.
 
     Args:
-        modalities: Which modalities to report besides the joint prediction; None is every one with scores, an empty
+        modalities: Which modalities to report besides the joint prediction; None is every one that predicts, an empty
             tuple none.
         collect_device: ``'cpu'`` or ``'gpu'``, where several ranks gather.
         prefix: Put in front of the names of the values.
         collect_dir: Shared folder where several ranks gather on ``'cpu'``.
 
     Raises:
-        ConfigError: At the end of the epoch, if a modality that was asked for has no scores.
+        ConfigError: At the end of the epoch, if a modality that was asked for predicts nothing.
     """
+
+    #: Field of the joint prediction, and of ``{modality: prediction}``.
+    joint_field: str
+    unimodal_field: str
+    #: What makes the joint prediction.
+    maker: str
+    #: Dimensions of class indices; a truth with one more is multi-hot.
+    label_dims: int
 
     def __init__(self, modalities: Sequence[str] | None = None, collect_device: str = 'cpu', prefix: str | None = None,
                  collect_dir: str | None = None):
@@ -73,71 +79,63 @@ class ScoreMetric(BaseMetric):
         self.modalities = None if modalities is None else tuple(modalities)
 
     @abstractmethod
+    def truth(self, samples: list[dict], joint: Tensor) -> Tensor:
+        """What is right for the samples of a batch, given their joint predictions."""
+
+    @abstractmethod
     def measure(self, predictions: Predictions) -> dict[str, float]:
         """Values of the whole data set by name, without prefix."""
 
-    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Stack the scores of a batch.
-
-        Args:
-            data_batch: Not used.
-            data_samples: Samples with ``pred_score`` ``(C,)``, perhaps ``unimodal_scores`` ``{modality: (C,)}``, and
-                ``gt_label`` or ``gt_score``.
-        """
-        samples = list(data_samples)
-        if not samples:
-            return
-        joint = torch.stack([s['pred_score'] for s in samples]).detach()
-        batch = dict(size=len(samples), scores={JOINT: joint}, present={}, truth=_truth(samples, joint.shape[1]))
-        alone = [s.get('unimodal_scores') or {} for s in samples]
+    def collect(self, samples: list[dict]) -> Table:
+        """Joint predictions, those of each modality that is to be reported, and the truth."""
+        joint = self.stacked(samples, self.joint_field, f'it takes {self.maker}')
+        table = Table(len(samples), {JOINT: joint, _TRUTH: self.truth(samples, joint)})
+        alone = [s.get(self.unimodal_field) or {} for s in samples]
         for name in sorted(set().union(*alone)):
             if self.modalities is None or name in self.modalities:
-                rows = [a.get(name) for a in alone]
-                batch['scores'][name] = torch.stack([joint.new_zeros(joint.shape[1]) if r is None else r
-                                                     for r in rows]).detach()
-                batch['present'][name] = torch.tensor([r is not None for r in rows])
-        self.results.append(batch)
+                table.add(name, [a.get(name) for a in alone])
+        return table
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all ranks and measure.
-
-        Args:
-            size: Number of samples of the data set, without those that a sampler added.
-
-        Returns:
-            Values by name, prefix included; the same on every rank.
-
-        Raises:
-            DataError: If no batch was processed.
-        """
-        parts = collect_results([_join(self.results)], get_world_size(), self.collect_device, self.collect_dir)
-        self.results.clear()
-        # An error of the main rank reaches all ranks, which would wait for ever otherwise.
-        outcome: list = [None]
-        if is_main_process():
-            try:
-                outcome[0] = self.compute_metrics([p for p in _without_padding(parts, size) if p])
-            except (ConfigError, DataError) as error:
-                outcome[0] = error
-        broadcast_object_list(outcome)
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in outcome[0].items()}
-
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Measure what :meth:`process` has stacked."""
-        table = _join(results)
-        if table is None:
-            raise DataError(f'{type(self).__name__}: there are no predictions; is the data set empty?')
-        missing = [m for m in self.modalities or () if m not in table['scores']]
+    def measure_table(self, table: Table) -> dict[str, float]:
+        """Hand the columns to :meth:`measure`."""
+        truth = as_numpy(table.columns.pop(_TRUTH))
+        missing = [m for m in self.modalities or () if m not in table.columns]
         if missing:
             raise ConfigError(f'{type(self).__name__}.modalities names {missing[0]!r}, which has no scores; '
-                              f'there are {", ".join(table["scores"])}')
-        truth = as_numpy(table['truth'])
+                              f'there are {", ".join(table.columns)}')
+        indices = truth.ndim == self.label_dims
         return self.measure(Predictions(
-            {name: as_numpy(scores) for name, scores in table['scores'].items()},
-            {name: as_numpy(rows) for name, rows in table['present'].items()},
-            labels=truth if truth.ndim == 1 else None, targets=truth if truth.ndim == 2 else None))
+            {name: as_numpy(scores) for name, scores in table.columns.items()},
+            {name: as_numpy(rows) for name, rows in table.present.items()},
+            labels=truth if indices else None, targets=None if indices else truth))
+
+
+class ScoreMetric(PredictionMetric):
+    """Base of metrics on the scores of C classes: ``pred_score`` and, where there are any, ``unimodal_scores``.
+
+    A subclass implements :meth:`measure`.
+
+    Args:
+        **kwargs: Arguments of :class:`PredictionMetric`.
+    """
+
+    joint_field, unimodal_field = 'pred_score', 'unimodal_scores'
+    maker = 'a model that scores classes'
+    label_dims = 1
+
+    def truth(self, samples: list[dict], joint: Tensor) -> Tensor:
+        """Class indices ``(B,)``, or targets ``(B, C)`` if samples may have several classes."""
+        labels = [s.get('gt_label') for s in samples]
+        if all(label is None for label in labels):
+            if any(s.get('gt_score') is None for s in samples):
+                raise DataError(f'sample {samples[0].get("sample_id", "?")} has neither gt_label nor gt_score')
+            return torch.stack([torch.as_tensor(s['gt_score']) for s in samples])
+        if all(isinstance(label, int) for label in labels):
+            return torch.tensor(labels)
+        target = torch.zeros(joint.shape)
+        for row, label in zip(target, labels, strict=True):
+            row[torch.as_tensor(label, dtype=torch.long)] = 1
+        return target
 
     def one_label(self, predictions: Predictions) -> None:
         """Refuse samples with several classes.
@@ -149,47 +147,30 @@ class ScoreMetric(BaseMetric):
             raise ConfigError(f'{type(self).__name__} needs one class a sample; several take MultiLabelMetric')
 
 
-def _truth(samples: list[dict], num_classes: int) -> Tensor:
-    """Class indices ``(B,)``, or targets ``(B, C)`` if samples may have several classes."""
-    labels = [s.get('gt_label') for s in samples]
-    if all(label is None for label in labels):
-        if any(s.get('gt_score') is None for s in samples):
-            raise DataError(f'sample {samples[0].get("sample_id", "?")} has neither gt_label nor gt_score')
-        return torch.stack([torch.as_tensor(s['gt_score']) for s in samples])
-    if all(isinstance(label, int) for label in labels):
-        return torch.tensor(labels)
-    target = torch.zeros(len(samples), num_classes)
-    for row, label in zip(target, labels, strict=True):
-        row[torch.as_tensor(label, dtype=torch.long)] = 1
-    return target
+class SegmentMetric(PredictionMetric):
+    """Base of metrics on the class of each segment: ``pred_segments`` and, where there are any, ``unimodal_segments``.
 
+    A subclass implements :meth:`measure`.
 
-def _join(batches: list[dict]) -> dict | None:
-    """One table of several; a modality that a batch lacks altogether gets rows of zeros."""
-    if not batches:
-        return None
-    names = {n: None for b in batches for n in b['scores']}
-    scores, present = {}, {}
-    for name in names:
-        scores[name] = torch.cat([b['scores'].get(name, torch.zeros_like(b['scores'][JOINT])) for b in batches]).cpu()
-        if name != JOINT:
-            present[name] = torch.cat([b['present'].get(name, torch.zeros(b['size'], dtype=torch.bool))
-                                       for b in batches])
-    return dict(size=sum(b['size'] for b in batches), scores=scores, present=present,
-                truth=torch.cat([b['truth'] for b in batches]).cpu())
-
-
-def _without_padding(parts: list[dict | None], size: int) -> list[dict | None]:
-    """Drop from the table of each rank what lies behind the first ``size`` samples of the data set.
-
-    The k-th sample of rank r is number ``k * ranks + r`` of the data set, so every rank keeps the first of its own.
+    Args:
+        **kwargs: Arguments of :class:`PredictionMetric`.
     """
-    kept = []
-    for rank, part in enumerate(parts):
-        if part is None:
-            continue
-        own = min(part['size'], len(range(rank, size, len(parts))))
-        kept.append(dict(size=own, truth=part['truth'][:own],
-                         scores={n: s[:own] for n, s in part['scores'].items()},
-                         present={n: p[:own] for n, p in part['present'].items()}))
-    return kept
+
+    joint_field, unimodal_field = 'pred_segments', 'unimodal_segments'
+    maker = 'an event localiser'
+    label_dims = 2
+
+    def truth(self, samples: list[dict], joint: Tensor) -> Tensor:
+        """Classes of the segments ``(B, S)``."""
+        truth = self.stacked(samples, 'gt_segments', 'evaluate on a data set whose segments are labelled')
+        if truth.shape != joint.shape:
+            raise DataError(f'{type(self).__name__}: {joint.shape[1]} segments are predicted for sample '
+                            f'{samples[0].get("sample_id", "?")}, which has {truth.shape[1]}')
+        return truth
+
+    def classes(self, predictions: Predictions) -> list[str]:
+        """Names of the classes, those of the data set or else numbers; the background is the last one."""
+        named = list((self.dataset_meta or {}).get('classes') or ())
+        seen = [predictions.labels, *(scores for scores, _ in predictions.views().values())]
+        count = max(len(named), 1 + max(int(labels.max(initial=0)) for labels in seen))
+        return [str(name) for name in [*named, *range(len(named), count)]]
