@@ -5,8 +5,9 @@ from projects.cmran.cmran.avel_net import AudioGuidedAttention, AVELNet
 from projects.cmran.cmran.contrastive_loss import ContrastiveLoss
 from projects.cmran.cmran.keras_adam import KerasAdam
 from projects.cmran.cmran.matching import CrossModalMatching
+from projects.cmran.cmran.segment_pairs import SegmentPairs
 
 __all__ = [
     'AVELHead', 'AVELNet', 'AudioGuidedAttention', 'ConcatSegments', 'ContrastiveLoss', 'CrossModalMatching',
-    'DualResidualFusion', 'KerasAdam', 'WeakAVELHead'
+    'DualResidualFusion', 'KerasAdam', 'SegmentPairs', 'WeakAVELHead'
 ]

@@ -141,12 +141,13 @@ def write_keras_weights(path: str | os.PathLike, arrays: Mapping[str, np.ndarray
         layer, leaf = name.rsplit('.', 1)
         layers.setdefault(layer, {})[leaf] = np.asarray(value)
     with write_atomically(path) as file, h5py.File(file, 'w') as content:
-        content.attrs['layer_names'] = [layer.encode() for layer in layers]
-        content.attrs['backend'], content.attrs['keras_version'] = b'tensorflow', b'2.1.4'
+        # Arrays of bytes: Keras decodes the names itself.
+        content.attrs['layer_names'] = np.array([layer.encode() for layer in layers], 'S')
+        content.attrs['backend'], content.attrs['keras_version'] = np.bytes_('tensorflow'), np.bytes_('2.1.4')
         for layer, leaves in layers.items():
             names = [f'{layer}/{leaf}:0' for leaf in leaves]
             group = content.create_group(layer)
-            group.attrs['weight_names'] = [name.encode() for name in names]
+            group.attrs['weight_names'] = np.array([name.encode() for name in names])
             for name, value in zip(names, leaves.values(), strict=True):
                 group.create_dataset(name, data=value)
 
