@@ -206,7 +206,8 @@ def test_some_of_the_official_videos(tool, official):
 def test_errors_are_one_line(official, tmp_path, run_tool, args, message):
     (tmp_path / 'torn').mkdir()
     (tmp_path / 'torn' / 'Annotations.txt').write_text('Church bell&x\n')
-    done = run_tool(NAME, '--out', tmp_path / 'set', *[str(arg).format(tmp=tmp_path, official=official) for arg in args])
+    args = [str(arg).format(tmp=tmp_path, official=official) for arg in args]
+    done = run_tool(NAME, '--out', tmp_path / 'set', *args)
     assert done.status == 2
     assert message in done.err and done.err.count('\n') == 1
 

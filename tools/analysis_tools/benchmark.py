@@ -3,47 +3,46 @@
   data     the data pipeline alone
   step     the training step alone, on one batch
   both     the two together, with the share of the time lost to waiting for data
+  epoch    an epoch end to end: training and its evaluation
+  memory   peak memory of a training process and its workers
   loop     our training loop against a bare PyTorch loop with the same model, data and optimiser
   balance  what balancing hooks add to a step
   history  what logging costs an iteration after 1 k, 100 k and 200 k iterations, ours and mmengine's
 
 Every case is warmed up and repeated, all cases in turn; the median is given, and half the distance of the quartiles as
-the spread.
+the spread. Memory is measured once for each, in a process of its own.
 """
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import contextlib
 import json
 import platform
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from avmm.utils.cli import run_cli
 from avmm.utils.errors import ConfigError
-from avmm.utils.tooling import (
-    REPO_ROOT,
-    add_config_args,
-    add_device_args,
-    build_loader,
-    check_out,
-    config_from,
-    pick_device,
-    tool_parser,
-)
+from avmm.utils.tooling import add_config_args, add_device_args, check_out, pick_device, tool_parser
+
+if TYPE_CHECKING:
+    from benchmarks.subjects import Subject
 
 EXAMPLES = """
 python tools/analysis_tools/benchmark.py configs/quickstart/av_digits.py --what data step both
 python tools/analysis_tools/benchmark.py configs/quickstart/av_digits.py --what loop --iters 20
 python tools/analysis_tools/benchmark.py benchmarks/configs/clips.py --what data --workers 1 \\
     --compare benchmarks/data_pipeline.py benchmarks/configs/clips_cached.py
+python tools/analysis_tools/benchmark.py benchmarks/configs/ave_cmran.py --what data step epoch \\
+    --compare benchmarks/ave_cmran.py --reference-options dtype=float32
 python tools/analysis_tools/benchmark.py benchmarks/configs/clips.py --what balance --batch-size 8 --iters 2
 python tools/analysis_tools/benchmark.py configs/quickstart/av_digits.py --what history --out history.json
 """
-WHAT = ('data', 'step', 'both', 'loop', 'balance', 'history')
+WHAT = ('data', 'step', 'both', 'epoch', 'memory', 'loop', 'balance', 'history')
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -53,6 +52,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                         help='what to measure (default: data step both)')
     parser.add_argument('--compare', nargs='+', default=[], metavar='CONFIG|REFERENCE',
                         help='other configs, or plain references of benchmarks/, measured in the same run')
+    parser.add_argument('--reference-options', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='options of the plain references, such as dtype=float32')
     parser.add_argument('--split', default='train', help='split to read (default: train)')
     parser.add_argument('--repeats', type=int, default=5, help='repeats that count (default: 5)')
     parser.add_argument('--warm-up', type=int, default=1, help='repeats before them (default: 1)')
@@ -75,86 +76,63 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     for name in ('repeats', 'iters'):
         if getattr(args, name) < 1:
             raise ConfigError(f'--{name} {getattr(args, name)}: must be at least 1')
+    for option in args.reference_options:
+        if not option.partition('=')[2]:
+            raise ConfigError(f'--reference-options {option}: must be KEY=VALUE')
+    args.reference_options = dict(option.split('=', 1) for option in args.reference_options)
     return args
 
 
-def is_reference(path: str) -> bool:
-    """Whether ``path`` is a plain reference rather than a config."""
-    return Path(path).resolve().parent == REPO_ROOT / 'benchmarks'
-
-
-def load_reference(path: str):
-    """The module of a plain reference.
-
-    Raises:
-        ConfigError: If it has no ``build_loader``.
-    """
-    if not Path(path).is_file():
-        raise ConfigError(f'--compare {path}: no such file')
-    spec = importlib.util.spec_from_file_location(f'plain_{Path(path).stem}', path)
-    module = importlib.util.module_from_spec(spec)
-    # Its data set crosses into worker processes by the name of its module.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    if not hasattr(module, 'build_loader'):
-        raise ConfigError(f'--compare {path}: has no build_loader(clips, batch_size, num_workers); '
-                          'a plain reference of the data pipeline needs one')
-    return module
-
-
-class Subject:
-    """What is measured of one config: its loader, its model and its optimiser, each built when first asked for."""
-
-    def __init__(self, path: str, args: argparse.Namespace):
-        self.args, self.name = args, Path(path).stem
-        self.cfg = config_from(argparse.Namespace(config=path, cfg_options=args.cfg_options), with_data=True)
-        self.device = pick_device(args.device)
-
-    def loader(self, dataset=None):
-        args = self.args
-        return build_loader(self.cfg, args.split, args.seed, dataset, args.batch_size, args.workers)
-
-    def trainee(self):
-        """A fresh model in training mode, and its optimiser."""
-        import torch
-        from mmengine.optim import build_optim_wrapper
-
-        from avmm.apis import init_model
-        model = init_model(self.cfg, device=self.device, seed=self.args.seed).train()
-        if not self.cfg.get('optim_wrapper'):
-            raise ConfigError(f'{self.name}: the config has no optim_wrapper, so there is no step to time')
-        settings = dict(self.cfg.optim_wrapper)
-        if self.args.amp:
-            settings['type'] = 'AmpOptimWrapper'
-        optim_wrapper = build_optim_wrapper(model, settings)
-        if self.args.compile:
-            model.forward = torch.compile(model.forward)
-        return model, optim_wrapper
-
-    def step(self):
-        """The step on the first batch of the split."""
-        from benchmarks.pipeline import StepCase
-        args = self.args
-        batch = next(iter(build_loader(self.cfg, args.split, args.seed, batch_size=args.batch_size, num_workers=0)))
-        model, optim_wrapper = self.trainee()
-        batch['inputs'] = model.data_preprocessor.cast_data(batch['inputs'])
-        return StepCase(model, optim_wrapper, batch, args.iters)
-
-
 def measure_data(subjects: list[Subject], references: list[str], args: argparse.Namespace) -> dict:
-    from benchmarks.pipeline import DataCase, plain_task
+    from benchmarks.pipeline import DataCase
     loaders = {subject.name: subject.loader() for subject in subjects}
-    for path in references:
-        first = loaders[subjects[0].name]
-        clips, options = plain_task(first.dataset)
-        loaders[Path(path).stem] = load_reference(path).build_loader(
-            clips, first.batch_size, first.num_workers, **options)
+    loaders.update(references_of(subjects, references, 'data'))
     return {name: DataCase(loader, args.iters) for name, loader in loaders.items()}
 
 
-def measure_both(subjects: list[Subject], args: argparse.Namespace) -> dict:
-    from benchmarks.pipeline import BothCase
-    return {subject.name: BothCase(*subject.trainee(), subject.loader(), args.iters) for subject in subjects}
+def measure_step(subjects: list[Subject], references: list[str], args: argparse.Namespace) -> dict:
+    from benchmarks.epoch import ReferenceSteps
+    cases = {subject.name: subject.step() for subject in subjects}
+    offered = references_of(subjects, references, 'step')
+    return {**cases, **{name: ReferenceSteps(*step, args.iters) for name, step in offered.items()}}
+
+
+def measure_epoch(subjects: list[Subject], references: list[str], folder: str) -> dict:
+    from benchmarks.epoch import ReferenceEpochs
+    from benchmarks.subjects import check_same_items
+    cases = {subject.name: subject.epoch(str(Path(folder, str(i)))) for i, subject in enumerate(subjects)}
+    for name, epoch in references_of(subjects, references, 'epoch').items():
+        first, cases[name] = cases[subjects[0].name], ReferenceEpochs(*epoch)
+        check_same_items(first, name, cases[name])
+    return cases
+
+
+def references_of(subjects: list[Subject], references: list[str], what: str) -> dict:
+    """What the references offer for the work of the first config, by name, never that of a config."""
+    from benchmarks.references import offering
+    taken = {subject.name for subject in subjects}
+    task = subjects[0].task()
+    return {f'plain {name}' if name in taken else name: offer(task)
+            for name, offer in offering(references, what).items()}
+
+
+def measure_memory(subjects: list[Subject], references: list[str], args: argparse.Namespace) -> dict:
+    """Bytes in memory, for each in turn; prints them."""
+    import torch
+
+    from benchmarks.memory import measure
+    from benchmarks.references import offering
+    from benchmarks.subjects import training_work
+    paths = [subject.path for subject in subjects]
+    paths += [path for path in references if offering([path], 'epoch')]
+    width = max(len(path) for path in paths)
+    print(f'\nmemory, GB\n{"":<{width}}  {"before":>7}  {"peak":>7}  {"peak without pages of files":>28}')
+    figures = {}
+    for path in paths:
+        figures[path] = found = measure(training_work, (path, paths[0], args), torch.get_num_threads())
+        print(f'{path:<{width}}  {found["start"]["rss"] / 1e9:>7.3f}  {found["peak"]["rss"] / 1e9:>7.3f}  '
+              f'{found["peak"]["anonymous"] / 1e9:>28.3f}')
+    return figures
 
 
 def time_loop(subject: Subject, args: argparse.Namespace) -> dict:
@@ -170,23 +148,16 @@ def time_loop(subject: Subject, args: argparse.Namespace) -> dict:
 
 def run(what: str, subjects: list[Subject], references: list[str], args: argparse.Namespace) -> dict:
     """Measure one thing and print it; returns the figures."""
-    from benchmarks import balance, history
     from benchmarks.timing import in_turn, ratio
+    if what == 'memory':
+        return measure_memory(subjects, references, args)
     cases: dict = {}
     if what == 'loop':
         timings = time_loop(subjects[0], args)
     else:
-        if what == 'data':
-            cases = measure_data(subjects, references, args)
-        elif what == 'step':
-            cases = {subject.name: subject.step() for subject in subjects}
-        elif what == 'both':
-            cases = measure_both(subjects, args)
-        elif what == 'balance':
-            cases = balance.cases(subjects[0].step(), args.hooks)
-        else:
-            cases = history.cases(args.lengths, 10 * args.iters)
-        timings = in_turn(cases, args.repeats, args.warm_up)
+        with contextlib.ExitStack() as stack:
+            cases = build_cases(what, subjects, references, args, stack)
+            timings = in_turn(cases, args.repeats, args.warm_up)
     first = next(iter(timings.values()))
     figures = {name: dict(timing.report(), ratio=ratio(first, timing)) for name, timing in timings.items()}
     for name, case in cases.items():
@@ -198,6 +169,23 @@ def run(what: str, subjects: list[Subject], references: list[str], args: argpars
         figures[name].update(extra)
     show(what, figures)
     return figures
+
+
+def build_cases(what: str, subjects: list[Subject], references: list[str], args: argparse.Namespace,
+                stack: contextlib.ExitStack) -> dict:
+    """What is timed in turn, by name; folders that it needs are there until ``stack`` closes."""
+    from benchmarks import balance, history
+    if what == 'data':
+        return measure_data(subjects, references, args)
+    if what == 'step':
+        return measure_step(subjects, references, args)
+    if what == 'both':
+        return {subject.name: subject.both() for subject in subjects}
+    if what == 'epoch':
+        return measure_epoch(subjects, references, stack.enter_context(tempfile.TemporaryDirectory()))
+    if what == 'balance':
+        return balance.cases(subjects[0].step(), args.hooks)
+    return history.cases(args.lengths, 10 * args.iters)
 
 
 def details(case, warm_up: int) -> dict:
@@ -236,17 +224,15 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     import torch
 
+    from benchmarks.references import check_references, is_reference
+    from benchmarks.subjects import Subject
     from benchmarks.timing import use_clock
     use_clock(args.clock)
     device = pick_device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)
     references = [path for path in args.compare if is_reference(path)]
-    if references and 'data' not in args.what:
-        raise ConfigError(f'--compare {references[0]}: a plain reference is for --what data; '
-                          'loop and history bring their own')
-    for path in references:
-        load_reference(path)
+    check_references(references, args.what)
     subjects = [Subject(path, args) for path in [args.config] + [p for p in args.compare if p not in references]]
     facts = machine(device)
     print(', '.join(f'{key} {value}' for key, value in facts.items() if value is not None))
