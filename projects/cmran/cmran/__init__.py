@@ -1,6 +1,7 @@
 """Importing this package registers its components; a config does so with ``custom_imports``."""
 from projects.cmran.cmran.avel_fusion import ConcatSegments, DualResidualFusion
 from projects.cmran.cmran.avel_head import AVELHead, WeakAVELHead
+from projects.cmran.cmran.avel_loop import OffsetEpochTrainLoop
 from projects.cmran.cmran.avel_net import AudioGuidedAttention, AVELNet
 from projects.cmran.cmran.contrastive_loss import ContrastiveLoss
 from projects.cmran.cmran.keras_adam import KerasAdam
@@ -9,5 +10,5 @@ from projects.cmran.cmran.segment_pairs import SegmentPairs
 
 __all__ = [
     'AVELHead', 'AVELNet', 'AudioGuidedAttention', 'ConcatSegments', 'ContrastiveLoss', 'CrossModalMatching',
-    'DualResidualFusion', 'KerasAdam', 'SegmentPairs', 'WeakAVELHead'
+    'DualResidualFusion', 'KerasAdam', 'OffsetEpochTrainLoop', 'SegmentPairs', 'WeakAVELHead'
 ]
