@@ -86,11 +86,11 @@ class StoredArray:
 
     def __init__(self, name: str, spec: ArraySpec, rows: Rows, offsets: np.ndarray | None):
         self.name, self.spec, self.offsets = name, spec, offsets
-        self._rows = rows
+        self.rows = rows
 
     def __len__(self) -> int:
         """Number of items."""
-        return len(self._rows if self.offsets is None else self.offsets[1:])
+        return len(self.rows if self.offsets is None else self.offsets[1:])
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -125,16 +125,16 @@ class StoredArray:
             DataError: If there is no such item, or the file is damaged.
         """
         if self.offsets is None:
-            return self._rows.gather(indices, out, dtype)
+            return self.rows.gather(indices, out, dtype)
         indices = np.asarray(indices, dtype=np.int64).reshape(-1)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
-            raise DataError(f'{self._rows.path}: {self.name!r} has {len(self)} items, '
+            raise DataError(f'{self.rows.path}: {self.name!r} has {len(self)} items, '
                             f'numbers {indices.min()} to {indices.max()} are asked for')
         firsts, lengths = self.offsets[indices], self.lengths[indices]
         # Row numbers of all items: a count that starts anew at every item.
         ends = np.cumsum(lengths)
         rows = np.arange(lengths.sum()) + np.repeat(firsts - (ends - lengths), lengths)
-        return self._rows.gather(rows, out, dtype), lengths
+        return self.rows.gather(rows, out, dtype), lengths
 
     def __getitem__(self, index: int) -> np.ndarray:
         """One item; a negative index counts from the end."""
@@ -250,10 +250,10 @@ class FeatureStore:
         """
         with open_h5(self.path) as file:
             digests = {name: _read_digests(file, name) for name in self._arrays}
-        sizes = {name: len(array._rows) * array.spec.row_bytes for name, array in self._arrays.items()}
+        sizes = {name: len(array.rows) * array.spec.row_bytes for name, array in self._arrays.items()}
         blocks = [(name, start) for name, size in sizes.items() for start in range(0, size, self._block_bytes)]
         for name, start in blocks if progress is None else progress(blocks, len(blocks)):
-            rows = self._arrays[name]._rows
+            rows = self._arrays[name].rows
             stop = min(start + self._block_bytes, sizes[name])
             found = block_digest(rows.read_bytes(start, np.empty(stop - start, np.uint8)))
             number = start // self._block_bytes

@@ -114,13 +114,14 @@ class Rows:
             os.close(self._file)
 
     def gather(self, indices: Sequence[int], out: np.ndarray | Tensor | None = None,
-               dtype: str | np.dtype | None = None) -> np.ndarray | Tensor:
+               dtype: str | np.dtype | None = None, places: np.ndarray | None = None) -> np.ndarray | Tensor:
         """Read rows in the order of ``indices``; rows that are neighbours in the file are read together.
 
         Args:
             indices: Row numbers ``(B,)``; one may occur several times.
             out: Where to put them, ``(B, ...)`` C-contiguous. Defaults to a new array.
             dtype: Type of a new array. Defaults to that of the file, in the byte order of the machine.
+            places: Rows of ``out`` to fill ``(B,)``, where ``out`` has more than B.
 
         Returns:
             ``out``, or the new array.
@@ -135,11 +136,11 @@ class Rows:
         if out is None:
             out = np.empty((len(indices), *self.row_shape), dtype or self.dtype.newbyteorder('='))
         array = out.numpy() if isinstance(out, Tensor) else out
-        if array.shape != (len(indices), *self.row_shape) or not array.flags.c_contiguous:
-            raise ValueError(f'out must be C-contiguous with shape {(len(indices), *self.row_shape)}, '
-                             f'got {array.shape}')
-        if array.size:
-            self._read(indices, array)
+        expected = (len(indices) if places is None else len(array), *self.row_shape)
+        if array.shape != expected or not array.flags.c_contiguous:
+            raise ValueError(f'out must be C-contiguous with shape {expected}, got {array.shape}')
+        if len(indices) and array.size:
+            self._read(indices, array, np.arange(len(indices)) if places is None else np.asarray(places))
         return out
 
     def read_bytes(self, start: int, out: np.ndarray) -> np.ndarray:
@@ -147,22 +148,22 @@ class Rows:
         self._read_at(self.offset + start, [out])
         return out
 
-    def _read(self, indices: np.ndarray, out: np.ndarray) -> None:
+    def _read(self, indices: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
         if out.dtype == self.dtype:
-            self._read_raw(indices, out)
+            self._read_raw(indices, out, places)
             return
         step = max(1, _BLOCK_BYTES // self.row_bytes)
         order = np.argsort(indices, kind='stable')
         block = np.empty((min(step, len(indices)), *self.row_shape), self.dtype)
         for first in range(0, len(order), step):
-            places = order[first:first + step]
-            self._read_raw(indices[places], block[:len(places)])
-            for row, place in zip(block, places, strict=False):
+            part = order[first:first + step]
+            self._read_raw(indices[part], block, np.arange(len(part)))
+            for row, place in zip(block, places[part], strict=False):
                 np.copyto(out[place], row, casting='same_kind')
 
-    def _read_raw(self, indices: np.ndarray, out: np.ndarray) -> None:
+    def _read_raw(self, indices: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
         raw = out.reshape(len(out), -1).view(np.uint8)
-        for first, buffers in _runs(indices, raw):
+        for first, buffers in _runs(indices, raw, places):
             self._read_run(first, buffers)
 
     def _read_run(self, first: int, buffers: list[np.ndarray]) -> None:
@@ -184,13 +185,13 @@ class Rows:
                 buffers[0] = buffers[0].reshape(-1)[done:]
 
 
-def _runs(indices: np.ndarray, out: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """``(first row, places in memory)`` of every run of rows that are neighbours in the file."""
+def _runs(indices: np.ndarray, out: np.ndarray, places: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """``(first row, where to put it and the next ones)`` of every run of rows that are neighbours in the file."""
     order = np.argsort(indices, kind='stable')
-    rows = indices[order]
+    rows, places = indices[order], places[order]
     ends_run = np.diff(rows) != 1
     # Within a run, what is in sequence in memory too is one buffer.
-    starts = np.flatnonzero(np.concatenate([[True], ends_run | (np.diff(order) != 1)]))
+    starts = np.flatnonzero(np.concatenate([[True], ends_run | (np.diff(places) != 1)]))
     stops = np.append(starts[1:], len(rows))
     new_run = np.concatenate([[True], ends_run])[starts]
     first, buffers = 0, []
@@ -200,7 +201,7 @@ def _runs(indices: np.ndarray, out: np.ndarray) -> Iterator[tuple[int, list[np.n
             buffers = []
         if not buffers:
             first = int(rows[start])
-        place = int(order[start])
+        place = int(places[start])
         buffers.append(out[place:place + stop - start])
     yield first, buffers
 

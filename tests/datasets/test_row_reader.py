@@ -40,6 +40,13 @@ def test_a_tensor_is_filled_in_place(rows):
         rows.gather([9, 4], np.empty((2, 4, 3)))
 
 
+@pytest.mark.parametrize('dtype', ['float64', 'float32'])
+def test_some_rows_of_a_batch_are_filled(rows, dtype):
+    out = np.zeros((5, 3, 4), dtype)
+    rows.gather([8, 9, 7], out, places=[4, 1, 3])
+    assert np.array_equal(out[[4, 1, 3]], VALUES[[8, 9, 7]].astype(dtype)) and not out[[0, 2]].any()
+
+
 def test_it_crosses_to_other_processes_unopened(rows):
     rows.gather([0])
     assert np.array_equal(pickle.loads(pickle.dumps(rows)).gather([5]), VALUES[[5]])
