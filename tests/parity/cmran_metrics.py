@@ -1,9 +1,11 @@
 """Cases of ``cmran``: segment accuracy, and pictures of attention."""
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import torch
 
 from avmm.evaluation.functional import (
     as_segment_labels,
@@ -12,6 +14,7 @@ from avmm.evaluation.functional import (
     segment_accuracy,
     video_segment_accuracy,
 )
+from avmm.visualization.attention_overlay import colour_maps, resize_maps, segment_frames, stretch_maps
 
 Arrays = dict[str, np.ndarray]
 
@@ -32,4 +35,18 @@ def score_accuracy(meta: dict[str, Any], inputs: Arrays, state: Arrays, dtype: s
     return dict(acc=segment_accuracy(scores, labels), acc_first=segment_accuracy(scores[:first], labels[:first]))
 
 
-PARTS = {'supv_metric': event_class_accuracy, 'weak_metric': event_class_accuracy, 'avel_metric': score_accuracy}
+def attention_picture(meta: dict[str, Any], inputs: Arrays, state: Arrays, dtype: str) -> Arrays:
+    """Attention over the cells, stretched, enlarged and coloured, and the frames that it belongs to."""
+    logits = torch.as_tensor(inputs['attention_logits'], dtype=torch.float64).unsqueeze(-1)
+    maps = logits.softmax(-2).unflatten(-2, (math.isqrt(logits.shape[-2]), -1)).squeeze(-1)
+    scaled = stretch_maps(maps)
+    resized = resize_maps(scaled)
+    shown = (..., slice(3, None, 17), slice(5, None, 19))
+    frames = np.stack([segment_frames(length, scaled.shape[1]) for length in meta['options']['video_lengths']])
+    return dict(scaled=scaled, frame_index=frames.reshape(len(frames), -1), resized=resized[shown],
+                resized_uint8=resized[shown].astype(np.uint8),
+                heat_bgr=colour_maps(resized[0, 0][shown], 'jet')[..., ::-1])
+
+
+PARTS = {'supv_metric': event_class_accuracy, 'weak_metric': event_class_accuracy, 'avel_metric': score_accuracy,
+         'avel_attention_picture': attention_picture}
