@@ -28,9 +28,9 @@ def tool():
 
 @pytest.fixture(scope='module')
 def small(tool, tmp_path_factory):
-    """A data set of 84 videos on a 3 x 3 grid."""
+    """A data set of 56 videos on a 3 x 3 grid."""
     out = tmp_path_factory.mktemp('sets') / 'ave'
-    options = tool.Options(videos=84, background=4)
+    options = tool.Options(videos=56, background=4)
     return out, options, tool.build(out, options)
 
 
@@ -52,14 +52,14 @@ def official(tool, tmp_path_factory):
 
 def test_files_have_the_official_form(small):
     out, _, meta = small
-    shapes = dict(visual_feature=(84, 10, 3, 3, 512), visual_feature_vec=(84, 10, 512), audio_feature=(84, 10, 128),
+    shapes = dict(visual_feature=(56, 10, 3, 3, 512), visual_feature_vec=(56, 10, 512), audio_feature=(56, 10, 128),
                   visual_feature_noisy=(4, 10, 3, 3, 512), audio_feature_noisy=(4, 10, 128))
     for name, shape in shapes.items():
         features = read(out, name)
         assert features.shape == shape and features.dtype == np.float64 and features.min() == 0
         assert np.array_equal(features, features.astype(np.float32))
-    for name, shape, dtype in (('labels', (84, 10, 29), np.int64), ('mil_labels', (84, 29), np.float32),
-                               ('labels_closs', (84, 10), np.float32), ('labels_noisy', (4, 29), np.float32)):
+    for name, shape, dtype in (('labels', (56, 10, 29), np.int64), ('mil_labels', (56, 29), np.float32),
+                               ('labels_closs', (56, 10), np.float32), ('labels_noisy', (4, 29), np.float32)):
         labels = read(out, name)
         assert labels.shape == shape and labels.dtype == dtype
         assert np.isin(labels, (0, 1)).all()
@@ -76,8 +76,8 @@ def test_labels_agree_with_each_other(small, tool):
     lines = [line.split('&') for line in (out / 'Annotations.txt').read_text().splitlines()]
     labels, inside = read(out, 'labels'), read(out, 'labels_closs')
     video = read(out, 'mil_labels').argmax(1)
-    assert [tool.CLASSES.index(line[0]) for line in lines] == video.tolist() == sorted(video)
-    assert {line[2] for line in lines} == {'good'} and len({line[1] for line in lines}) == 84
+    assert [tool.AVE_CLASSES.index(line[0]) for line in lines] == video.tolist() == sorted(video)
+    assert {line[2] for line in lines} == {'good'} and len({line[1] for line in lines}) == 56
     for row, (_, _, _, start, end) in enumerate(lines):
         assert np.flatnonzero(inside[row]).tolist() == list(range(int(start), int(end)))
     assert np.array_equal(labels.argmax(2), np.where(inside == 1, video[:, None], 28))
@@ -90,20 +90,20 @@ def test_splits_cover_all_videos_once(small):
     inside = read(out, 'labels_closs')
     for suffix in ('', '_match'):
         parts = [read(out, f'{split}_order{suffix}', 'order') for split in ('train', 'val', 'test')]
-        assert sorted(np.concatenate(parts)) == list(range(84))
-    assert [len(part) for part in parts] == [68, 8, 8]
+        assert sorted(np.concatenate(parts)) == list(range(56))
+    assert [len(part) for part in parts] == [46, 5, 5]
     assert ((inside[parts[2]].sum(1) > 0) & (inside[parts[2]].sum(1) < 10)).all()
 
 
 def test_full_size_labels_have_the_published_statistics(tool):
     table, orders = tool.labels_of(tool.Options(videos=4143, background=178, grid=1))
-    assert np.bincount(table.classes).tolist() == list(tool.CLASS_COUNTS.values())
-    lengths = dict(zip(*np.unique(table.ends - table.starts, return_counts=True), strict=True))
+    assert np.bincount(table.classes).tolist() == list(tool.CLASS_COUNTS)
+    lengths = dict(zip(*np.unique(np.diff(table.spans), return_counts=True), strict=True))
     assert lengths == tool.LENGTH_COUNTS
     assert [len(orders[name]) for name in ('train', 'val', 'test')] == [3339, 402, 402]
     per_class = np.bincount(table.classes[orders['test']], minlength=28)
     assert np.abs(per_class - 402 * np.bincount(table.classes) / 4143).max() < 1
-    assert 0.8 < table.inside(10)[orders['train']].mean() < 0.85
+    assert 0.8 < table.mask()[orders['train']].mean() < 0.85
 
 
 def test_same_seed_same_content_whatever_the_type_on_disk(tool, small, tmp_path):
@@ -185,10 +185,10 @@ def test_some_of_the_official_videos(tool, official):
     options = tool.Options(videos=100, background=1, grid=1, official=str(official))
     table, orders = tool.labels_of(options)
     whole, all_orders = tool.official_labels(official)
-    place = {name: i for i, name in enumerate(whole.ids)}
-    rows = np.array([place[name] for name in table.ids])
+    place = {name: i for i, name in enumerate(whole.names)}
+    rows = np.array([place[name] for name in table.names])
     assert len(rows) == 100 and (np.diff(rows) > 0).all()
-    assert np.array_equal(whole.starts[rows], table.starts) and set(table.classes) == set(range(28))
+    assert np.array_equal(whole.spans[rows], table.spans) and set(table.classes) == set(range(28))
     for name, order in orders.items():
         assert rows[order].tolist() == [row for row in all_orders[name] if row in set(rows)]
 
@@ -197,10 +197,10 @@ def test_some_of_the_official_videos(tool, official):
     (['--videos', 20], '--videos 20: choose 28 to'),
     (['--lone', 1.5], '--lone 1.5: choose 0 to 1'),
     (['--noise', 'nan'], '--noise nan: choose 0 to 100'),
-    (['--official', '{tmp}/none'], 'has no Annotations.txt'),
+    (['--official', '{tmp}/none'], 'none/Annotations.txt: the list of events is missing'),
     (['--official', '{official}', '--videos', 150], '--videos 150:'),
     (['--official', '{official}', '--segments', 6], '--segments 6: the official labels have 10'),
-    (['--official', '{tmp}/torn'], 'Annotations.txt, line 1: "Church bell&x" is not Category&YouTubeID'),
+    (['--official', '{tmp}/torn'], 'torn/Annotations.txt:1: Category&YouTube id&Quality&Start&End is expected'),
     (['--out', '{official}', '--videos', 50], 'holds synthetic AVE with other options'),
 ])
 def test_errors_are_one_line(official, tmp_path, run_tool, args, message):

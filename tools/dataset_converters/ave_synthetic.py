@@ -36,6 +36,7 @@ import hashlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,25 +46,30 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from avmm.datasets.ave_files import (  # noqa: E402
+    ANNOTATIONS,
+    AVE_CLASSES,
+    BACKGROUND,
+    KEY,
+    NUM,
+    ORDER_KEY,
+    Annotations,
+    one_hot,
+    read_annotations,
+    read_array,
+    read_order,
+)
 from avmm.utils import ConfigError, DataError  # noqa: E402
 from avmm.utils.cli import run_cli, track  # noqa: E402
 from avmm.utils.embedded import build_folder  # noqa: E402
 
 NAME = 'synthetic AVE'
-#: The classes in the order of their indices, and how many videos of AVE each has (Tian et al., ECCV 2018).
-CLASS_COUNTS = {
-    'Church bell': 188, 'Male speech, man speaking': 176, 'Bark': 171, 'Fixed-wing aircraft, airplane': 184,
-    'Race car, auto racing': 188, 'Female speech, woman speaking': 175, 'Helicopter': 178, 'Violin, fiddle': 187,
-    'Flute': 172, 'Ukulele': 163, 'Frying (food)': 182, 'Truck': 138, 'Shofar': 102, 'Motorcycle': 99,
-    'Acoustic guitar': 186, 'Train horn': 176, 'Clock': 160, 'Banjo': 183, 'Goat': 100, 'Baby cry, infant cry': 83,
-    'Bus': 69, 'Chainsaw': 160, 'Cat': 60, 'Horse': 64, 'Toilet flush': 180, 'Rodents, rats, mice': 109,
-    'Accordion': 154, 'Mandolin': 156,
-}
+#: How many videos of AVE each class has, in the order of the classes (Tian et al., ECCV 2018).
+CLASS_COUNTS = (188, 176, 171, 184, 188, 175, 178, 187, 172, 163, 182, 138, 102, 99,
+                186, 176, 160, 183, 100, 83, 69, 160, 60, 64, 180, 109, 154, 156)
 #: How many events of AVE last so many seconds.
 LENGTH_COUNTS = {10: 2750, 9: 95, 8: 111, 7: 139, 6: 200, 5: 196, 4: 217, 3: 220, 2: 214, 0: 1}
 VIDEOS, HELD_OUT, BACKGROUND_VIDEOS = 4143, 402, 178
-CLASSES = tuple(CLASS_COUNTS)
-NUM_CLASSES = len(CLASSES)
 AUDIO_UNITS, VISUAL_UNITS = 128, 512
 FAMILY = 4  # classes that sound alike; those that look alike are every seventh one, so that no two do both
 THRESHOLD = 0.385  # standard deviations of the noise that a unit has to pass: 65 % stay below
@@ -80,20 +86,20 @@ class Options:
     grid: int = 3
     segments: int = 10
     dtype: str = 'float64'
-    audio_signal: float = 0.6
-    visual_signal: float = 0.6
+    audio_signal: float = 0.3
+    visual_signal: float = 1.5
     noise: float = 1.0
-    likeness: float = 0.6
+    likeness: float = 0.8
     variation: float = 0.6
     event_size: float = 0.34
-    clutter: float = 0.3
-    lone: float = 0.5
+    clutter: float = 0.15
+    lone: float = 0.7
     seed: int = 0
     official: str | None = None
 
     def check(self) -> None:
         """Raise :class:`ConfigError` for a value that makes no data set."""
-        for name, low, high in (('videos', NUM_CLASSES, 10**7), ('background', 1, 10**6), ('grid', 1, 64),
+        for name, low, high in (('videos', BACKGROUND, 10**7), ('background', 1, 10**6), ('grid', 1, 64),
                                 ('segments', 2, 1000), ('seed', 0, 2**63)):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f'--{name} {getattr(self, name)}: choose {low} to {high}')
@@ -105,29 +111,7 @@ class Options:
             raise ConfigError(f'--segments {self.segments}: the official labels have 10 segments a video')
 
 
-@dataclass(frozen=True)
-class Table:
-    """The videos: class, first second and end (exclusive) of the event ``(N,)`` each, and YouTube ids."""
-    classes: np.ndarray
-    starts: np.ndarray
-    ends: np.ndarray
-    ids: list[str]
-
-    def take(self, rows: np.ndarray) -> Table:
-        return Table(self.classes[rows], self.starts[rows], self.ends[rows], [self.ids[i] for i in rows])
-
-    def inside(self, segments: int) -> np.ndarray:
-        """Whether a second belongs to the event, bool ``(N, S)``."""
-        second = np.arange(segments)
-        return (self.starts[:, None] <= second) & (second < self.ends[:, None])
-
-    def lines(self) -> str:
-        """The content of ``Annotations.txt``."""
-        return ''.join(f'{CLASSES[c]}&{name}&good&{start}&{end}\n' for c, name, start, end in
-                       zip(self.classes, self.ids, self.starts, self.ends, strict=True))
-
-
-def share_out(weights: np.ndarray, total: int, least: int = 0) -> np.ndarray:
+def share_out(weights: Sequence[int], total: int, least: int = 0) -> np.ndarray:
     """Whole numbers that sum to ``total``, as close to the proportions of ``weights`` as can be, and >= ``least``."""
     exact = np.asarray(weights, float) * total / np.sum(weights)
     parts = np.maximum(np.floor(exact).astype(int), least)
@@ -138,33 +122,33 @@ def share_out(weights: np.ndarray, total: int, least: int = 0) -> np.ndarray:
     return parts
 
 
-def drawn_table(options: Options, rng: np.random.Generator) -> Table:
+def drawn_table(options: Options, rng: np.random.Generator) -> Annotations:
     """Videos grouped by class, with the published shares of classes and lengths of events."""
     n, segments = options.videos, options.segments
-    classes = np.repeat(np.arange(NUM_CLASSES), share_out(list(CLASS_COUNTS.values()), n, least=1))
+    classes = np.repeat(np.arange(BACKGROUND), share_out(CLASS_COUNTS, n, least=1))
     counts = share_out(list(LENGTH_COUNTS.values()), n)
     lengths = np.repeat(np.rint(np.array(list(LENGTH_COUNTS)) * segments / 10).astype(int), counts)
     lengths = rng.permutation(lengths)
     starts = rng.integers(0, segments - lengths + 1)
     letters = np.array(list('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'))
     ids = [''.join(row) for row in letters[rng.integers(0, len(letters), (n, 11))]]
-    return Table(classes, starts, starts + lengths, ids)
+    return Annotations(tuple(ids), classes, np.stack([starts, starts + lengths], 1))
 
 
-def drawn_orders(table: Table, segments: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def drawn_orders(table: Annotations, segments: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Rows of the splits: 80/10/10 in each class, and the other split that cross-modality matching has."""
     n = len(table.classes)
     held_out = max(1, round(n * HELD_OUT / VIDEOS))
-    share = share_out(np.bincount(table.classes, minlength=NUM_CLASSES), held_out)
+    share = share_out(np.bincount(table.classes, minlength=BACKGROUND), held_out)
     parts: dict[str, list] = {split: [] for split in SPLITS}
-    for c in range(NUM_CLASSES):
+    for c in range(BACKGROUND):
         rows = rng.permutation(np.flatnonzero(table.classes == c))
         parts['val'].append(rows[:share[c]])
         parts['test'].append(rows[share[c]:2 * share[c]])
         parts['train'].append(rows[2 * share[c]:])
     orders = {split: np.concatenate(rows) for split, rows in parts.items()}
     # As in the official files, matching is tested on short events and validated on the first classes alone.
-    length = table.ends - table.starts
+    length = np.diff(table.spans)[:, 0]
     test = rng.permutation(np.flatnonzero((length > 0) & (length < segments)))[:held_out]
     rest = np.setdiff1d(np.arange(n), test)
     return {**orders, 'train_match': rest[held_out:], 'val_match': rest[:held_out], 'test_match': test}
@@ -176,51 +160,22 @@ def order_file(name: str) -> str:
     return f'{split}_order{match}'
 
 
-def read_h5(path: Path, key: str) -> np.ndarray:
-    """A whole data set of an h5 file.
-
-    Raises:
-        DataError: If the file cannot be read or lacks ``key``.
-    """
-    import h5py
-    try:
-        with h5py.File(path) as file:
-            return file[key][()]
-    except (OSError, KeyError) as error:
-        raise DataError(f'{path}: {" ".join(str(error).split())}') from None
-
-
-def official_labels(folder: Path) -> tuple[Table, dict[str, np.ndarray]]:
+def official_labels(folder: Path) -> tuple[Annotations, dict[str, np.ndarray]]:
     """Videos and splits of the official files.
 
     Raises:
         DataError: If a file is missing or wrong, or the files do not agree with each other.
     """
-    rows = []
-    path = folder / 'Annotations.txt'
-    if not path.is_file():
-        raise DataError(f'--official {folder}: has no Annotations.txt')
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
-        try:
-            category, name, _, start, end = line.split('&')
-            rows.append((CLASSES.index(category), int(start), int(end), name))
-        except ValueError:
-            raise DataError(f'{path}, line {number}: "{line}" is not Category&YouTubeID&Quality&Start&End '
-                            'with a category of AVE') from None
-    classes, starts, ends = np.array([row[:3] for row in rows]).T
-    table = Table(classes, starts, ends, [row[3] for row in rows])
-    orders = {name: read_h5(folder / f'{order_file(name)}.h5', 'order') for name in ORDERS}
-    for name, order in orders.items():
-        if order.max() >= len(rows) or order.min() < 0:
-            raise DataError(f'{folder}: the order {name} names row {order.max()}, Annotations.txt has {len(rows)}')
+    table = read_annotations(folder / ANNOTATIONS)
+    orders = {name: read_order(folder / f'{order_file(name)}.h5', len(table.names)) for name in ORDERS}
     for name, made in label_arrays(table, 10).items():
         path = folder / f'{name}.h5'
-        if path.is_file() and not np.array_equal(read_h5(path, 'avadataset'), made):
-            raise DataError(f'{path}: does not agree with Annotations.txt')
+        if path.is_file() and not np.array_equal(read_array(path), made):
+            raise DataError(f'{path}: does not agree with {ANNOTATIONS}')
     return table, orders
 
 
-def labels_of(options: Options) -> tuple[Table, dict[str, np.ndarray]]:
+def labels_of(options: Options) -> tuple[Annotations, dict[str, np.ndarray]]:
     """Videos and splits: drawn, or the official ones, all or a share of each class."""
     rng = np.random.default_rng((options.seed, 0))
     if not options.official:
@@ -232,30 +187,35 @@ def labels_of(options: Options) -> tuple[Table, dict[str, np.ndarray]]:
         raise ConfigError(f'--videos {options.videos}: {options.official} has {n}')
     if options.videos == n:
         return table, orders
-    share = share_out(np.bincount(table.classes, minlength=NUM_CLASSES), options.videos, least=1)
+    share = share_out(np.bincount(table.classes, minlength=BACKGROUND), options.videos, least=1)
     kept = np.sort(np.concatenate([rng.permutation(np.flatnonzero(table.classes == c))[:share[c]]
-                                   for c in range(NUM_CLASSES)]))
+                                   for c in range(BACKGROUND)]))
     place = np.full(n, -1)
     place[kept] = np.arange(len(kept))
     orders = {name: place[order][place[order] >= 0] for name, order in orders.items()}
     empty = [name for name, order in orders.items() if not len(order)]
     if empty:
         raise ConfigError(f'--videos {options.videos}: leaves no video in {", ".join(empty)}; ask for more')
-    return table.take(kept), orders
+    names = tuple(table.names[i] for i in kept)
+    return Annotations(names, table.classes[kept], table.spans[kept]), orders
 
 
-def label_arrays(table: Table, segments: int) -> dict[str, np.ndarray]:
+def label_arrays(table: Annotations, segments: int) -> dict[str, np.ndarray]:
     """The label files, by name."""
-    inside = table.inside(segments)
-    onehot = np.eye(NUM_CLASSES + 1, dtype=np.int64)
-    return dict(labels=onehot[np.where(inside, table.classes[:, None], NUM_CLASSES)],
-                mil_labels=onehot[table.classes].astype(np.float32), labels_closs=inside.astype(np.float32))
+    return dict(labels=one_hot(table.segments(segments), 'int64'), mil_labels=one_hot(table.classes),
+                labels_closs=table.mask(segments).astype(np.float32))
+
+
+def annotation_lines(table: Annotations) -> str:
+    """The content of Annotations.txt."""
+    return ''.join(f'{AVE_CLASSES[c]}&{name}&good&{start}&{end}\n'
+                   for c, name, (start, end) in zip(table.classes, table.names, table.spans, strict=True))
 
 
 def directions(units: int, family: np.ndarray, options: Options, use: int) -> np.ndarray:
     """The direction of each class ``(28, units)``, partly that of its family, in standard normal numbers."""
     rng = np.random.default_rng((options.seed, 1, use))
-    shared, own = rng.standard_normal((2, NUM_CLASSES, units))
+    shared, own = rng.standard_normal((2, BACKGROUND, units))
     mixed = np.sqrt(options.likeness) * shared[family] + np.sqrt(1 - options.likeness) * own
     return mixed.astype(np.float32)
 
@@ -265,9 +225,9 @@ class Scenery:
 
     def __init__(self, options: Options):
         self.options = options
-        classes = np.arange(NUM_CLASSES)
+        classes = np.arange(BACKGROUND)
         self.sound = directions(AUDIO_UNITS, classes // FAMILY, options, 0)
-        self.sight = directions(VISUAL_UNITS, classes % (NUM_CLASSES // FAMILY), options, 1)
+        self.sight = directions(VISUAL_UNITS, classes % (BACKGROUND // FAMILY), options, 1)
 
     def video(self, part: int, row: int, label: int, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Features of one video: audio ``(S, 128)`` and visual ``(S, g, g, 512)``, float32.
@@ -288,7 +248,7 @@ class Scenery:
 
     def _what_happens(self, rng: np.random.Generator, label: int, start: int, end: int) -> tuple[np.ndarray, ...]:
         """The class that is heard and that is seen in each second ``(S,)``, -1 where none is."""
-        lone, other = self.options.lone, (label + rng.integers(1, NUM_CLASSES)) % NUM_CLASSES
+        lone, other = self.options.lone, (label + rng.integers(1, BACKGROUND)) % BACKGROUND
         lot = rng.random(self.options.segments)
         heard = np.select([lot < lone / 2, (lot >= lone) & (lot < (1 + lone) / 2)], [label, other], -1)
         seen = np.where((lot >= lone / 2) & (lot < lone), label, -1)
@@ -299,7 +259,7 @@ class Scenery:
         """The class that each cell shows in each second ``(S, g, g)``, -1 for none."""
         o, side = self.options, max(1, round(self.options.event_size * self.options.grid))
         blocks = -(-o.grid // side)
-        others = (label + rng.integers(1, NUM_CLASSES, (blocks, blocks))) % NUM_CLASSES
+        others = (label + rng.integers(1, BACKGROUND, (blocks, blocks))) % BACKGROUND
         others[rng.random((blocks, blocks)) >= o.clutter] = -1
         cells = np.repeat(np.repeat(others, side, 0), side, 1)[:o.grid, :o.grid]
         cells = np.tile(cells, (o.segments, 1, 1))
@@ -314,7 +274,7 @@ class Scenery:
     def _rendered(self, rng: np.random.Generator, means: np.ndarray, shown: np.ndarray, strength: float) -> np.ndarray:
         """Features ``(..., units)`` of the classes ``shown (...)``."""
         o = self.options
-        looks = rng.standard_normal((NUM_CLASSES + 1, means.shape[1]), dtype=np.float32)
+        looks = rng.standard_normal((NUM, means.shape[1]), dtype=np.float32)
         looks[:-1] = strength * (means + np.float32(o.variation) * looks[:-1])
         looks[-1] = 0  # index -1: nothing
         units = rng.standard_normal((*shown.shape, means.shape[1]), dtype=np.float32)
@@ -330,27 +290,25 @@ def fill(root: Path, options: Options) -> dict:
 
     table, orders = labels_of(options)
     scenery, digest = Scenery(options), hashlib.sha256()
-    onehot = np.zeros((options.background, NUM_CLASSES + 1), np.float32)
-    onehot[:, -1] = 1
-    small = {name: ('avadataset', made) for name, made in label_arrays(table, options.segments).items()}
-    small['labels_noisy'] = ('avadataset', onehot)
-    small.update({order_file(name): ('order', order.astype(np.int64)) for name, order in orders.items()})
+    small = {name: (KEY, made) for name, made in label_arrays(table, options.segments).items()}
+    small['labels_noisy'] = (KEY, one_hot(np.full(options.background, BACKGROUND)))
+    small.update({order_file(name): (ORDER_KEY, order.astype(np.int64)) for name, order in orders.items()})
     for name, (key, array) in small.items():
         with h5py.File(root / f'{name}.h5', 'w') as file:
             file.create_dataset(key, data=array)
         digest.update(name.encode() + array.tobytes())
-    (root / 'Annotations.txt').write_text(table.lines(), encoding='utf-8')
-    digest.update(table.lines().encode())
+    lines = annotation_lines(table).encode()
+    (root / ANNOTATIONS).write_bytes(lines)
+    digest.update(lines)
     # The class that is heard or seen now and then in a background video.
-    themes = np.random.default_rng((options.seed, 4)).integers(0, NUM_CLASSES, options.background)
-    silent = np.zeros_like(themes)
-    videos = [(2, '', row) for row in zip(table.classes, table.starts, table.ends, strict=True)]
-    videos += [(3, '_noisy', row) for row in zip(themes, silent, silent, strict=True)]
+    themes = np.random.default_rng((options.seed, 4)).integers(0, BACKGROUND, options.background)
+    videos = [(2, '', c, span) for c, span in zip(table.classes, table.spans, strict=True)]
+    videos += [(3, '_noisy', c, (0, 0)) for c in themes]
     with ExitStack() as stack:
         stores = open_stores(root, options, stack)
-        for i, (part, suffix, row) in enumerate(track(videos, NAME)):
+        for i, (part, suffix, label, span) in enumerate(track(videos, NAME)):
             place = i if part == 2 else i - options.videos
-            audio, visual = scenery.video(part, place, *map(int, row))
+            audio, visual = scenery.video(part, place, int(label), *map(int, span))
             stores[f'audio_feature{suffix}'][place] = audio
             stores[f'visual_feature{suffix}'][place] = visual
             if part == 2:
@@ -368,7 +326,7 @@ def open_stores(root: Path, options: Options, stack: ExitStack) -> dict:
                   visual_feature_vec=(n, s, VISUAL_UNITS), audio_feature_noisy=(options.background, s, AUDIO_UNITS),
                   visual_feature_noisy=(options.background, s, *cells))
     return {name: stack.enter_context(h5py.File(root / f'{name}.h5', 'w')).create_dataset(
-        'avadataset', shape, options.dtype) for name, shape in shapes.items()}
+        KEY, shape, options.dtype) for name, shape in shapes.items()}
 
 
 def build(out: str | os.PathLike, options: Options, overwrite: bool = False) -> dict:
@@ -420,7 +378,7 @@ def options_from(args: argparse.Namespace) -> Options:
     if args.official:
         values['official'] = os.path.abspath(args.official)
         if args.videos is None:
-            values['videos'] = len(official_labels(args.official)[0].ids)
+            values['videos'] = len(read_annotations(args.official / ANNOTATIONS).names)
     elif args.videos is None:
         values['videos'] = Options.videos
     if args.background is None:
