@@ -8,7 +8,7 @@ from torch import Tensor
 
 from avmm.models.attention import MapSource, recorded_maps
 from avmm.models.base import AVModel, Feats
-from avmm.models.heads.event_head import EventTargets, Outputs
+from avmm.models.heads.event_head import EventHead, EventTargets, Outputs
 from avmm.registry import MODELS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError
@@ -45,6 +45,11 @@ class EventLocalizer(AVModel):
         self._dtype = _DTYPES.get(dtype)
         self.with_attention = with_attention
         self.head = MODELS.build(dict(head))
+
+    @property
+    def head(self) -> EventHead:
+        """What reads the fused segments; an attribute of this name in a base class cannot hide it."""
+        return self._modules['head']
 
     def widen(self) -> None:
         """Bring the parameters to the ``dtype`` of the constructor; the last call of that of a subclass."""
@@ -137,11 +142,10 @@ class EventLocalizer(AVModel):
         alone = {m: self.head.predict(outputs) for m, outputs in self.unimodal_outputs(feats).items()}
         for i, sample in enumerate(data_samples):
             sample.set_pred_score(joint.video[i])
-            sample.set_field(joint.labels[i], 'pred_segments', field_type='data')
-            sample.set_field(joint.scores[i], 'pred_segment_scores', field_type='data')
+            sample.set_pred_segments(joint.labels[i], joint.scores[i])
             if alone:
                 sample.set_unimodal_scores({m: p.video[i] for m, p in alone.items()})
-                sample.set_field({m: p.labels[i] for m, p in alone.items()}, 'unimodal_segments', field_type='data')
+                sample.set_unimodal_segments({m: p.labels[i] for m, p in alone.items()})
             if maps:
-                sample.set_field({name: values[i] for name, values in maps.items()}, 'attention', field_type='data')
+                sample.set_attention({name: values[i] for name, values in maps.items()})
         return data_samples

@@ -1,4 +1,5 @@
 """Importing this package registers its components; a config does so with ``custom_imports``."""
+from projects.cmran.cmran.attention import AGSCA
 from projects.cmran.cmran.avel_fusion import ConcatSegments, DualResidualFusion
 from projects.cmran.cmran.avel_head import AVELHead, WeakAVELHead
 from projects.cmran.cmran.avel_loop import OffsetEpochTrainLoop
@@ -9,6 +10,6 @@ from projects.cmran.cmran.matching import CrossModalMatching
 from projects.cmran.cmran.segment_pairs import SegmentPairs
 
 __all__ = [
-    'AVELHead', 'AVELNet', 'AudioGuidedAttention', 'ConcatSegments', 'ContrastiveLoss', 'CrossModalMatching',
+    'AGSCA', 'AVELHead', 'AVELNet', 'AudioGuidedAttention', 'ConcatSegments', 'ContrastiveLoss', 'CrossModalMatching',
     'DualResidualFusion', 'KerasAdam', 'OffsetEpochTrainLoop', 'SegmentPairs', 'WeakAVELHead'
 ]
