@@ -62,8 +62,8 @@ class AudioGuidedAttention(MapSource, nn.Module):
                               f'features have a grid of {grid} cells; set num_cells to theirs and train anew')
         grid = visual.shape[2:4]
         cells = visual.flatten(2, 3)
-        guide = self.guide(self.audio(audio).relu_())
-        units = self.cells(self.visual(cells).relu_()).add_(guide.unsqueeze(-1)).tanh_()
+        guide = self.guide(self.audio(audio).relu())
+        units = (self.cells(self.visual(cells).relu()) + guide.unsqueeze(-1)).tanh()
         weights = self.score(units).squeeze(-1).softmax(-1)
         self.keep_map('', weights.unflatten(-1, grid))
         return torch.matmul(weights.unsqueeze(-2), cells).squeeze(-2)
