@@ -87,7 +87,7 @@ class AVEDataset(BaseDataset):
                  order_file: str | None = None, storage: str = 'auto', dtype: str | None = 'float32',
                  modalities: Sequence[str] = ('audio', 'visual'), visual: str = 'auto', background: bool = True,
                  label_source: str = 'auto', metainfo: dict | None = None, indices=None, test_mode: bool = False,
-                 serialize_data: bool = True, lazy_init: bool = False):
+                 serialize_data: bool = False, lazy_init: bool = False):
         for name, value, allowed in [('split', split, SPLITS), ('setting', setting, SETTINGS),
                                      ('storage', storage, STORAGES), ('dtype', dtype, DTYPES),
                                      ('visual', visual, ('auto', *VISUALS)),

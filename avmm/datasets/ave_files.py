@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from avmm.datasets.row_reader import open_rows
@@ -45,6 +46,17 @@ def read_array(path: str | os.PathLike, key: str = KEY) -> np.ndarray:
     """
     rows = open_rows(path, key)
     return rows.gather(range(len(rows)))
+
+
+def write_array(path: str | os.PathLike, values: np.ndarray, key: str = KEY) -> None:
+    """Write a file of one contiguous array; it appears under its name when it is whole."""
+    path = Path(path)
+    unfinished = path.with_name(f'.{path.name}.tmp')
+    with h5py.File(unfinished, 'w') as file:
+        file[key] = values
+    with open(unfinished, 'rb') as file:
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
 
 
 def read_order(path: str | os.PathLike, count: int | None = None) -> np.ndarray:
