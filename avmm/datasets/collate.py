@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from avmm.datasets.shared_stack import can_stack_shared, stack_shared
 from avmm.registry import FUNCTIONS
 
 
@@ -44,5 +45,5 @@ def av_collate(batch: Sequence[dict] | dict) -> dict:
 
 def _stack(values: list[Tensor]) -> Tensor | list[Tensor]:
     if all(v.shape == values[0].shape and v.dtype == values[0].dtype for v in values):
-        return default_collate(values)
+        return stack_shared(values) if can_stack_shared(values) else default_collate(values)
     return values
