@@ -8,6 +8,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from avmm.media.check import check_file
+from avmm.media.raw import read_bytes
 from avmm.utils import DataError
 
 
@@ -45,8 +46,8 @@ def read_image_array(path: str | os.PathLike) -> np.ndarray:
     if os.fspath(path).lower().endswith(('.jpg', '.jpeg')):
         from torchvision.io import ImageReadMode, decode_jpeg
         try:
-            planes = decode_jpeg(torch.from_numpy(np.fromfile(path, np.uint8)), mode=ImageReadMode.RGB)
-            return planes.permute(1, 2, 0).numpy()
+            planes = decode_jpeg(torch.from_numpy(read_bytes(path)), mode=ImageReadMode.RGB)
+            return planes.numpy().transpose(1, 2, 0)
         except (OSError, RuntimeError):
             # PIL knows more kinds of jpg, and says what is wrong with a broken one.
             pass

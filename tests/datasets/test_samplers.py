@@ -58,6 +58,11 @@ def test_sample_rng_depends_on_the_draw_alone():
     assert sample_rng(4).random() == sample_rng(SampleIndex(9, 0, 0, 4)).random()
 
 
+@pytest.mark.parametrize('words', [(0, 0, 0), (5, 1, 7), (2 ** 32 - 1, 2, 3), (2 ** 32, 2, 3), (2 ** 70, 0, 1)])
+def test_sample_rng_is_the_generator_of_the_three_numbers(words):
+    assert sample_rng(SampleIndex(0, *words)).random() == np.random.default_rng(words).random()
+
+
 def test_default_sampler_replaces_that_of_mmengine_in_our_scope():
     with DefaultScope.overwrite_default_scope('avmm'):
         sampler = DATA_SAMPLERS.build(dict(type='DefaultSampler', dataset=Labelled(), seed=3, shuffle=False))

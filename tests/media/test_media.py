@@ -12,6 +12,7 @@ from avmm.media import (
     VideoFrames,
     check_file,
     read_audio,
+    read_bytes,
     read_image,
     read_image_array,
     read_video_audio,
@@ -173,3 +174,12 @@ def test_every_channel_of_a_track_is_read(tmp_path):
     samples, rate = read_video_audio(tmp_path / 'stereo.mkv')
     assert rate == 8000
     np.testing.assert_array_equal(samples, sound.astype(np.float32) / 32768)
+
+
+def test_a_file_is_read_whole(tmp_path):
+    (tmp_path / 'a.bin').write_bytes(bytes(range(256)) * 300)
+    (tmp_path / 'empty.bin').touch()
+    assert read_bytes(tmp_path / 'a.bin').tobytes() == bytes(range(256)) * 300
+    assert read_bytes(tmp_path / 'empty.bin').shape == (0, )
+    with pytest.raises(FileNotFoundError):
+        read_bytes(tmp_path / 'none.bin')

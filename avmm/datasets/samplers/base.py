@@ -60,9 +60,11 @@ class SampleIndex(int):
 
 def sample_rng(index: int) -> np.random.Generator:
     """The generator of one draw: seeded by ``(seed, epoch, position)``, or by ``(0, 0, index)`` for a plain int."""
-    if isinstance(index, SampleIndex):
-        return np.random.default_rng((index.seed, index.epoch, index.position))
-    return np.random.default_rng((0, 0, int(index)))
+    words = (index.seed, index.epoch, index.position) if isinstance(index, SampleIndex) else (0, 0, int(index))
+    if max(words) < 2 ** 32:
+        # NumPy would turn each number into such an array by itself, which takes longer.
+        return np.random.default_rng(np.array(words, np.uint32))
+    return np.random.default_rng(words)
 
 
 class AVSampler(Sampler):

@@ -207,8 +207,9 @@ class RandomHorizontalFlip(AVTransform):
         if 'frames' not in results:
             return results
         frames = results['frames']
-        draws = results['rng'].random(1 if self.shared else len(frames)) < self.prob
-        turns = np.broadcast_to(draws, (len(frames), ))
+        turns = (results['rng'].random(1 if self.shared else len(frames)) < self.prob).tolist()
+        if self.shared:
+            turns *= len(frames)
         results['frames'] = [flip(frame) if turn else frame for frame, turn in zip(frames, turns, strict=True)]
         return results
 
