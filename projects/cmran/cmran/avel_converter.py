@@ -11,21 +11,21 @@ from torch import Tensor
 
 from avmm.engine.checkpoint import write_atomically
 from avmm.utils import CheckpointError
+from avmm.utils.conversion import NameTable
 from avmm.utils.safe_pickle import InertObject
 from avmm.utils.torch_pickle import inert_state_dict, load_torch_pickle
 
 #: Classes of the networks in ``AV_att.pt``, ``DMRN.pt`` and ``AV_att_weak.pt``, which are pickled whole.
 AVEL_CLASSES = ('models.att_Net', 'models_fusion.TBMRF_Net', 'models_weakly.att_Net')
 
-# First part of the names, official and ours.
-_AVEL = {
-    'lstm_audio': 'branches.audio.lstm', 'lstm_video': 'branches.visual.lstm',
-    'affine_audio': 'attention.audio', 'affine_video': 'attention.visual', 'affine_v': 'attention.cells',
-    'affine_g': 'attention.guide', 'affine_h': 'attention.score',
-    'U_v': 'fusion.update.visual', 'U_a': 'fusion.update.audio', 'L1': 'head.hidden', 'L2': 'head.classifier',
-}
-_MATCHING = {'video_fc1': 'branches.visual.0', 'video_fc2': 'branches.visual.2',
-             'audio_fc1': 'branches.audio.0', 'audio_fc2': 'branches.audio.2'}
+# Official names and ours.
+_AVEL = NameTable([
+    ('lstm_audio', 'branches.audio.lstm'), ('lstm_video', 'branches.visual.lstm'),
+    ('affine_audio', 'attention.audio'), ('affine_video', 'attention.visual'), ('affine_v', 'attention.cells'),
+    ('affine_g', 'attention.guide'), ('affine_h', 'attention.score'),
+    ('U_v', 'fusion.update.visual'), ('U_a', 'fusion.update.audio'), ('L1', 'head.hidden'), ('L2', 'head.classifier')])
+_MATCHING = NameTable([('video_fc1', 'branches.visual.0'), ('video_fc2', 'branches.visual.2'),
+                       ('audio_fc1', 'branches.audio.0'), ('audio_fc2', 'branches.audio.2')])
 _KERAS_VIDEO, _KERAS_AUDIO = ('dense_1', 'dense_2'), ('dense_3', 'dense_4')
 
 
@@ -35,12 +35,12 @@ def avel_from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If a name is not one of theirs.
     """
-    return _renamed(state, _AVEL)
+    return _AVEL.from_official(state)
 
 
 def avel_to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of :func:`avel_from_official`."""
-    return _renamed(state, {ours: official for official, ours in _AVEL.items()})
+    return _AVEL.to_official(state)
 
 
 def matching_from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -49,12 +49,12 @@ def matching_from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If a name is another one.
     """
-    return _renamed(state, _MATCHING)
+    return _MATCHING.from_official(state)
 
 
 def matching_to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of :func:`matching_from_official`."""
-    return _renamed(state, {ours: official for official, ours in _MATCHING.items()})
+    return _MATCHING.to_official(state)
 
 
 def matching_from_keras(arrays: Mapping[str, np.ndarray], video_layers: Sequence[str] = _KERAS_VIDEO,
@@ -156,15 +156,3 @@ def _keras_names(video_layers: Sequence[str], audio_layers: Sequence[str]) -> di
     layers = dict(visual=tuple(video_layers), audio=tuple(audio_layers))
     return {layer: f'branches.{m}.{place}' for m, names in layers.items()
             for layer, place in zip(names, (0, 2), strict=True)}
-
-
-def _renamed(state: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
-    result = {}
-    for name, value in state.items():
-        plain = name.removeprefix('module.')
-        old = next((part for part in names if plain.startswith(part + '.')), None)
-        if old is None:
-            raise CheckpointError(f'the tensor {name!r} belongs to another model; the names here begin with '
-                                  f'{", ".join(names)}')
-        result[names[old] + plain[len(old):]] = value
-    return result

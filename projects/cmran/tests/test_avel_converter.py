@@ -50,7 +50,7 @@ def test_prefix_of_data_parallel_is_dropped():
 
 
 def test_other_tensors_are_refused():
-    with pytest.raises(CheckpointError, match="the tensor 'affine_x.weight' belongs to another model; the names here"):
+    with pytest.raises(CheckpointError, match="the tensor 'affine_x.weight' belongs to another model"):
         avel_from_official({'affine_x.weight': torch.ones(1)})
 
 
@@ -144,3 +144,17 @@ def test_official_names_of_matching():
     official = matching_to_official(state)
     assert official['video_fc1.weight'].shape == (128, 512)
     assert matching_from_official(official).keys() == state.keys()
+
+
+def test_command_line_kinds(tmp_path):
+    """What ``tools/model_converters/convert.py --project cmran --kind ...`` does with both kinds of file."""
+    from avmm.engine.checkpoint import load_checkpoint
+    from projects.cmran.cmran.converter import CONVERTERS
+    model = MODELS.build(dict(type='CrossModalMatching'))
+    CONVERTERS['matching'].write(dict(state_dict=model.state_dict()), tmp_path / 'w.h5')
+    read = CONVERTERS['matching'].read(tmp_path / 'w.h5', False, False)
+    model.load_state_dict(read['state_dict'])
+    network = net()
+    CONVERTERS['avel'].write(dict(state_dict=network.state_dict()), tmp_path / 'AV_att.pt')
+    assert 'affine_h.weight' in load_checkpoint(tmp_path / 'AV_att.pt')
+    network.load_state_dict(CONVERTERS['avel'].read(tmp_path / 'AV_att.pt', False, False)['state_dict'])
