@@ -11,11 +11,14 @@ from mmengine.runner import Runner
 
 from avmm.registry import HOOKS
 from avmm.structures import AVDataSample
+from avmm.visualization.style import save_figure
+from avmm.visualization.timeline import sample_timeline
 
 
 @HOOKS.register_module()
 class PredictionPictureHook(Hook):
-    """Draw one test sample in ``interval``: its frames, its spectrogram and its class bars.
+    """Draw one test sample in ``interval``: its frames, its spectrogram and its class bars, or its time line if it
+    has predictions of segments.
 
     Args:
         out_dir: Folder of the pictures, one ``<sample_id>.png`` each.
@@ -37,9 +40,13 @@ class PredictionPictureHook(Hook):
         classes = runner.test_dataloader.dataset.metainfo.get('classes')
         for i, sample in enumerate(outputs):
             if self._seen % self.interval == 0:
-                inputs = inputs_of(data_batch['inputs'], i)
                 name = re.sub(r'[^\w.-]', '_', str(sample.get('sample_id', self._seen)))
-                runner.visualizer.draw_prediction(inputs, sample, classes, out_file=self.out_dir / f'{name}.png')
+                out_file = self.out_dir / f'{name}.png'
+                if 'pred_segments' in sample:
+                    save_figure(sample_timeline(sample, classes or ()), out_file)
+                else:
+                    inputs = inputs_of(data_batch['inputs'], i)
+                    runner.visualizer.draw_prediction(inputs, sample, classes, out_file=out_file)
             self._seen += 1
 
 

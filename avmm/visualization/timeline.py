@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from avmm.structures import AVDataSample
+
 TRUTH = 'truth'
 _NOTHING = '#e6e6e6'
 # Inches: width of the picture, of the part right of the names of the tracks, and of a letter.
@@ -177,6 +179,29 @@ def event_timeline(tracks: Mapping[str, Array], classes: Sequence[str], backgrou
     return figure
 
 
+def sample_timeline(sample: AVDataSample, classes: Sequence[str] = (), pictures: Array | None = None,
+                    pictures_name: str = 'attention', seconds: float = 1.0) -> Figure:
+    """:func:`event_timeline` of a sample with ``pred_segments``, and whatever else is known of it.
+
+    Args:
+        sample: The sample, with its predictions.
+        classes: Names of the classes, the background last; numbers stand for those that are missing.
+        pictures: See :func:`event_timeline`.
+        pictures_name: The same.
+        seconds: The same.
+    """
+    alone, scores = sample.get('unimodal_segments') or {}, sample.get('pred_segment_scores')
+    tracks = {} if sample.get('gt_segments') is None else {TRUTH: as_numpy(sample.gt_segments)}
+    tracks |= {'joint': as_numpy(sample.pred_segments), **{m: as_numpy(labels) for m, labels in alone.items()}}
+    seen = 1 + max(int(labels.max(initial=0)) for labels in tracks.values())
+    names = [*classes, *map(str, range(len(classes), seen if scores is None else scores.shape[1]))]
+    title = str(sample.get('sample_id', ''))
+    if TRUTH in tracks:
+        right = (tracks[TRUTH] == tracks['joint']).sum()
+        title += f': {right} of {len(tracks[TRUTH])} segments right'
+    return event_timeline(tracks, names, len(names) - 1, scores, pictures, pictures_name, title, seconds)
+
+
 def _legend(colours: Mapping[int, str], classes: Sequence[str], tracks: Mapping[str, Array]) -> list:
     from matplotlib.patches import Patch
     handles = [Patch(color=colour, label=str(classes[label])) for label, colour in colours.items()]
@@ -202,4 +227,4 @@ def _ink(colour: str) -> str:
 def _write(axis: Axes, x: float, y: float, words: str, ground: str, fontsize: float) -> None:
     """Words on a box, with its colour around them, so that hatching does not cross them."""
     axis.text(x, y, words, ha='center', va='center', fontsize=fontsize, color=_ink(ground), clip_on=True,
-              bbox=dict(facecolor=ground, edgecolor='none', pad=0.8))
+              bbox=dict(facecolor=ground, edgecolor='none', pad=1.2))

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from avmm.structures import AVDataSample
 from avmm.utils import ConfigError
 from avmm.visualization import new_figure, save_figure
-from avmm.visualization.timeline import draw_segment_scores, draw_segments, event_timeline, segment_colours
+from avmm.visualization.prediction_hook import PredictionPictureHook
+from avmm.visualization.timeline import (
+    draw_segment_scores,
+    draw_segments,
+    event_timeline,
+    sample_timeline,
+    segment_colours,
+)
 
 CLASSES = ['Bark', 'Female speech, woman speaking', 'background']
 TRACKS = {'truth': np.array([2, 0, 0, 0, 2, 2]), 'joint': np.array([0, 0, 0, 2, 2, 1]),
@@ -75,6 +86,31 @@ def test_labels_alone_are_enough():
     assert len(figure.axes) == 1
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ['Bark', 'Female speech, woman speaking',
                                                                      'background']
+
+
+def make_sample() -> AVDataSample:
+    sample = AVDataSample(metainfo=dict(sample_id='a/b')).set_gt_segments(TRACKS['truth'])
+    sample.set_pred_segments(torch.as_tensor(TRACKS['joint']), torch.as_tensor(SCORES))
+    return sample.set_unimodal_segments({'audio': torch.as_tensor(TRACKS['audio'])})
+
+
+def test_a_sample_has_a_picture_with_or_without_names_and_truth():
+    figure = sample_timeline(make_sample(), CLASSES)
+    assert figure.get_suptitle() == 'a/b: 3 of 6 segments right'
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ['truth', 'joint', 'audio']
+    bare = make_sample()
+    del bare.gt_segments, bare.pred_segment_scores
+    figure = sample_timeline(bare)
+    assert figure.get_suptitle() == 'a/b'
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ['0', '1', '2']
+
+
+def test_the_hook_of_test_runs_draws_time_lines(tmp_path):
+    dataset = SimpleNamespace(metainfo=dict(classes=CLASSES))
+    runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=dataset))
+    hook = PredictionPictureHook(tmp_path, interval=2)
+    hook.after_test_iter(runner, 0, dict(inputs={}), [make_sample(), make_sample()])
+    assert [p.name for p in tmp_path.iterdir()] == ['a_b.png']
 
 
 def test_what_does_not_fit_is_refused(axis):

@@ -93,22 +93,13 @@ def pick(args: argparse.Namespace, samples: Iterator[AVDataSample]) -> list[AVDa
     if args.ids:
         return [kept[name] for name in dict.fromkeys(args.ids)]
     rows = list(kept.values())
-    return sorted(rows, key=lambda sample: share_right(sample)[0])[:args.num] if args.worst else rows
+    return sorted(rows, key=right_segments)[:args.num] if args.worst else rows
 
 
-def share_right(sample: AVDataSample) -> tuple[int, int]:
-    """Segments that are right, and segments of which that is known."""
+def right_segments(sample: AVDataSample) -> int:
+    """Number of segments with the right class; 0 where that is not known."""
     truth = sample.get('gt_segments')
-    if truth is None:
-        return 0, 0
-    return int((np.asarray(truth) == sample.pred_segments.cpu().numpy()).sum()), len(truth)
-
-
-def tracks_of(sample: AVDataSample) -> dict[str, np.ndarray]:
-    """``{'truth', 'joint', modality}``: classes of the segments, as far as they are known."""
-    truth = {} if sample.get('gt_segments') is None else {'truth': np.asarray(sample.gt_segments)}
-    alone = sample.get('unimodal_segments') or {}
-    return {**truth, 'joint': sample.pred_segments.cpu().numpy(), **{m: v.cpu().numpy() for m, v in alone.items()}}
+    return 0 if truth is None else int((np.asarray(truth) == sample.pred_segments.cpu().numpy()).sum())
 
 
 class Pictures:
@@ -175,18 +166,12 @@ class Pictures:
 def draw(args: argparse.Namespace, samples: list[AVDataSample], classes: list[str], out: Path) -> Pictures:
     """Write a picture of each sample."""
     from avmm.visualization.style import save_figure
-    from avmm.visualization.timeline import event_timeline
+    from avmm.visualization.timeline import sample_timeline
     pictures = Pictures(args, out)
     for sample in track(samples, 'drawing'):
-        tracks, scores = tracks_of(sample), sample.get('pred_segment_scores')
-        scores = None if scores is None else scores.float().cpu().numpy()
-        count = max(len(classes), 1 + max(int(labels.max()) for labels in tracks.values()))
-        names = [*classes, *map(str, range(len(classes), count if scores is None else scores.shape[1]))]
-        name, (right, known) = str(sample.get('sample_id')), share_right(sample)
-        file_name = re.sub(r'[^\w.-]', '_', name)
+        file_name = re.sub(r'[^\w.-]', '_', str(sample.get('sample_id')))
         shown, what = pictures(sample, file_name)
-        figure = event_timeline(tracks, names, len(names) - 1, scores, shown, what,
-                                f'{name}: {right} of {known} segments right' if known else name, args.seconds)
+        figure = sample_timeline(sample, classes, shown, what, args.seconds)
         save_figure(figure, out / f'{file_name}.png')
     return pictures
 
