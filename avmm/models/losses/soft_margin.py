@@ -19,7 +19,7 @@ class SoftMarginLoss(nn.Module):
     .. math:: L = -\frac{w}{BC} \sum_{i,c} [ y_{ic} \log \sigma(P_{ic}) + (1 - y_{ic}) \log (1 - \sigma(P_{ic})) ]
 
     As P lies in [0, 1], L stays within a narrow band: with 29 classes no prediction, however right, brings it below
-    :math:`(\log(1 + e^{-1}) + 28 \log 2) / 29 = 0.68004`, and gradients are small. ``squash=False`` takes P for what
+    :math:`(\log(1 + e^{-1}) + 28 \log 2) / 29 = 0.68005`, and gradients are small. ``squash=False`` takes P for what
     it is, a probability:
 
     .. math:: L = -\frac{w}{BC} \sum_{i,c} [ y_{ic} \log P_{ic} + (1 - y_{ic}) \log (1 - P_{ic}) ]
