@@ -51,7 +51,7 @@ class AVModel(BaseModel):
 
     * it scales gradients of :meth:`branch` from a step pre-hook of the optimiser,
     * it edits features with forward hooks on :meth:`branch` or on the fusion module,
-    * it adds a term to the objective with :meth:`add_loss_term`,
+    * it adds a term to the objective with :meth:`add_loss_term`, or weighs all terms with :meth:`add_loss_weighting`,
     * it replaces the whole update with :attr:`train_step_policy`.
 
     Args:
@@ -73,6 +73,7 @@ class AVModel(BaseModel):
         self.step = Step()
         self.train_step_policy: Callable[[AVModel, dict, OptimWrapper], dict[str, Tensor]] | None = None
         self._loss_terms: dict[str, Callable[[Step], Tensor]] = {}
+        self._loss_weightings: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {}
         self._through: tuple[nn.Module | None] = (None, )
 
     @abstractmethod
@@ -91,6 +92,18 @@ class AVModel(BaseModel):
     def unimodal_logits(self, feats: Feats) -> dict[str, Tensor]:
         """``{modality: (B, C)}``, what each modality says alone; how depends on the fusion."""
 
+    def head(self, modality: str) -> nn.Module | None:
+        """The classifier that ``modality`` has for itself beside the fusion, if there is one."""
+        return None
+
+    def head_logits(self, feats: Feats) -> dict[str, Tensor]:
+        """``{m: (B, C)}`` of the classifiers of single modalities; the unimodal logits where a model has none."""
+        return self.unimodal_logits(feats)
+
+    def fused_feats(self, feats: Feats) -> Feats:
+        """The features after the modalities have seen each other; unchanged unless the fusion transforms them."""
+        return feats
+
     def add_loss_term(self, name: str, term: Callable[[Step], Tensor]) -> None:
         """Add ``term(step)`` to the losses of every training step under ``name``.
 
@@ -105,15 +118,31 @@ class AVModel(BaseModel):
         """Take back a term added with :meth:`add_loss_term`."""
         self._loss_terms.pop(name, None)
 
+    def add_loss_weighting(self, name: str, weigh: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
+        """Let ``weigh(losses)`` change the terms of every training step, after all of them have been added.
+
+        Raises:
+            ValueError: If a weighting of that name is there already.
+        """
+        if name in self._loss_weightings:
+            raise ValueError(f'the weighting {name!r} is there already; give each balancing hook a name of its own')
+        self._loss_weightings[name] = weigh
+
+    def remove_loss_weighting(self, name: str) -> None:
+        """Take back what :meth:`add_loss_weighting` added."""
+        self._loss_weightings.pop(name, None)
+
     def finish_step(self, feats: Feats, logits: Tensor | None, labels: Tensor, losses: dict[str, Tensor],
                     data_samples: list[AVDataSample]) -> dict[str, Tensor]:
-        """Record the iteration in :attr:`step`, add the extra loss terms and return all losses.
+        """Record the iteration in :attr:`step`, add the extra loss terms, weigh and return all losses.
 
         Every ``loss`` method of a subclass ends with it.
         """
         self.step = Step(feats, logits, labels, losses, data_samples)
         for name, term in self._loss_terms.items():
             losses[name] = term(self.step)
+        for weigh in self._loss_weightings.values():
+            losses.update(weigh(losses))
         return losses
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapper,

@@ -10,10 +10,13 @@ from avmm.models.fusion.official import (
                                          classifier_to_official,
                                          fusion_from_official,
                                          fusion_to_official,
+                                         lfm_from_official,
+                                         lfm_to_official,
 )
 from avmm.models.fusion.sum import SumFusion
 
 __all__ = [
     'AttentionFusion', 'ConcatFusion', 'FiLMFusion', 'Fusion', 'GatedFusion', 'LateFusion', 'MetamodalFusion',
-    'SumFusion', 'classifier_from_official', 'classifier_to_official', 'fusion_from_official', 'fusion_to_official'
+    'SumFusion', 'classifier_from_official', 'classifier_to_official', 'fusion_from_official', 'fusion_to_official',
+    'lfm_from_official', 'lfm_to_official'
 ]

@@ -51,6 +51,11 @@ class Fusion(BaseModule):
         """Names of the modalities, in the order in which they are fused."""
         return tuple(self.in_channels)
 
+    @property
+    def transformed_channels(self) -> dict[str, int]:
+        """Widths ``D'_m`` of the transformed features; ``in_channels`` by default."""
+        return self.in_channels
+
     def transform(self, feats: Feats) -> Feats:
         """Features after the modalities have seen each other, ``{m: (B, D'_m)}``; unchanged by default."""
         return feats

@@ -42,6 +42,11 @@ class GatedFusion(Fusion):
         self.fc = nn.ModuleDict({m: nn.Linear(width, hidden) for m, width in in_channels.items()})
         self.fc_out = nn.Linear(hidden, num_classes)
 
+    @property
+    def transformed_channels(self) -> dict[str, int]:
+        """The width of the projections."""
+        return dict.fromkeys(self.in_channels, self.fc_out.in_features)
+
     def transform(self, feats: Feats) -> Feats:
         """Projections ``{m: (B, hidden)}``."""
         return {m: self.fc[m](f) for m, f in feats.items()}

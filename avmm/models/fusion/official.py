@@ -24,7 +24,12 @@ _FUSION_NAMES: dict[type, dict[str, str]] = {
     LateFusion: {'fc_a': 'fc.audio', 'fc_v': 'fc.visual'},
     AttentionFusion: {'av_attn.fc': 'squeeze', 'av_attn.fcs.0': 'excite.audio', 'av_attn.fcs.1': 'excite.visual'},
 }
-_CLASSIFIER_NAMES = {'audio_net': 'encoders.audio', 'visual_net': 'encoders.visual', 'fusion_module': 'fusion'}
+_CLASSIFIER_NAMES = {'audio_net': 'encoders.audio', 'visual_net': 'encoders.visual', 'fusion_module': 'fusion',
+                     'audio_fc': 'heads.audio', 'visual_fc': 'heads.visual'}
+
+# The released model of LFM, which has no fusion: a classifier a modality, their logits averaged.
+_LFM_NAMES = {'audio_encoder.audio_net': 'encoders.audio', 'video_encoder.video_net': 'encoders.visual',
+              'cls_a': 'fusion.fc.audio', 'cls_v': 'fusion.fc.visual'}
 
 
 def fusion_from_official(state: Mapping[str, Any], fusion: Fusion) -> dict[str, Any]:
@@ -46,12 +51,13 @@ def classifier_from_official(state: Mapping[str, Any], fusion: Fusion) -> dict[s
     """The official state of a two-branch classifier under the names of ``AVClassifier``.
 
     Args:
-        state: Official names: ``audio_net.*``, ``visual_net.*``, ``fusion_module.*``, with or without the prefix
-            ``module.`` of a data-parallel run.
+        state: Official names: ``audio_net.*``, ``visual_net.*``, ``fusion_module.*``, and ``audio_fc.*`` and
+            ``visual_fc.*`` where each modality has a classifier, with or without the prefix ``module.`` of a
+            data-parallel run.
         fusion: The fusion of the classifier that is to load it.
 
     Raises:
-        CheckpointError: If a name belongs to none of the three parts.
+        CheckpointError: If a name belongs to none of the parts.
     """
     return _rename(_without_wrapper(state), _classifier_names(fusion), strict=True)
 
@@ -63,6 +69,27 @@ def classifier_to_official(state: Mapping[str, Any], fusion: Fusion) -> dict[str
         CheckpointError: If a name belongs to no part of such a classifier.
     """
     return _rename(state, _inverse(_classifier_names(fusion)), strict=True)
+
+
+def lfm_from_official(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The official state of LFM under the names of an ``AVClassifier`` with a ``LateFusion`` or ``SumFusion``.
+
+    Args:
+        state: Official names: ``audio_encoder.audio_net.*``, ``video_encoder.video_net.*``, ``cls_a.*``, ``cls_v.*``.
+
+    Raises:
+        CheckpointError: If a name belongs to none of the parts.
+    """
+    return _rename(_without_wrapper(state), _LFM_NAMES, strict=True)
+
+
+def lfm_to_official(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of :func:`lfm_from_official`.
+
+    Raises:
+        CheckpointError: If a name belongs to no part of such a classifier.
+    """
+    return _rename(state, _inverse(_LFM_NAMES), strict=True)
 
 
 def _fusion_names(fusion: Fusion) -> dict[str, str]:
