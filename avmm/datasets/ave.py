@@ -209,8 +209,10 @@ class AVEDataset(BaseDataset):
         return inputs
 
     def _sample(self, index: int) -> AVDataSample:
-        row = int(self._rows[index])
-        sample = AVDataSample(metainfo=dict(sample_id=self._names[index], row=row, num_classes=NUM))
+        row, sample = int(self._rows[index]), AVDataSample()
+        # One by one, as the constructor copies them deeply.
+        for name, value in (('sample_id', self._names[index]), ('row', row), ('num_classes', NUM)):
+            sample.set_field(value, name, field_type='metainfo')
         sample.set_gt_label(int(self._labels[index]))
         if self._segments is not None:
             sample.set_gt_segments(self._segments[row].copy())

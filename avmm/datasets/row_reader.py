@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import h5py
 import numpy as np
+import torch
 from torch import Tensor
 
 from avmm.utils import DataError
@@ -15,6 +17,8 @@ from avmm.utils import DataError
 _MAX_BUFFERS = 1024
 # Rows that have to be converted are read in blocks of about this size, which stay in the cache of the processor.
 _BLOCK_BYTES = 1 << 20
+# From this size on two threads share the work.
+_PARALLEL_BYTES = 8 << 20
 
 
 @contextmanager
@@ -89,6 +93,9 @@ class Rows:
         dtype: Type of the numbers in the file.
     """
 
+    #: Whether two threads may read at once.
+    parallel = True
+
     def __init__(self, path: str, key: str, shape: Sequence[int], dtype: np.dtype, offset: int = 0):
         self.path, self.key, self.offset = path, key, offset
         self.shape = tuple(int(n) for n in shape)
@@ -140,8 +147,37 @@ class Rows:
         if array.shape != expected or not array.flags.c_contiguous:
             raise ValueError(f'out must be C-contiguous with shape {expected}, got {array.shape}')
         if len(indices) and array.size:
-            self._read(indices, array, np.arange(len(indices)) if places is None else np.asarray(places))
+            self._read_all(indices, array, np.arange(len(indices)) if places is None else np.asarray(places))
         return out
+
+    def _read_all(self, indices: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
+        self._open()
+        if not self.parallel or len(indices) * self.row_bytes < _PARALLEL_BYTES:
+            self._read(indices, out, places)
+            return
+        # A second thread copies half of a large batch; it lives for this batch alone, so that processes can be forked.
+        halves = np.array_split(np.argsort(indices, kind='stable'), 2)
+        failed: list[Exception] = []
+
+        def read_half() -> None:
+            try:
+                self._read(indices[halves[1]], out, places[halves[1]])
+            except Exception as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=read_half)
+        thread.start()
+        try:
+            self._read(indices[halves[0]], out, places[halves[0]])
+        finally:
+            thread.join()
+        if failed:
+            raise failed[0]
+
+    def _open(self) -> None:
+        if self._file is None:
+            self._check_size()
+            self._file = os.open(self.path, os.O_RDONLY)
 
     def read_bytes(self, start: int, out: np.ndarray) -> np.ndarray:
         """Fill ``out``, bytes ``(size,)``, from the byte ``start`` of the array on."""
@@ -158,8 +194,8 @@ class Rows:
         for first in range(0, len(order), step):
             part = order[first:first + step]
             self._read_raw(indices[part], block, np.arange(len(part)))
-            for row, place in zip(block, places[part], strict=False):
-                np.copyto(out[place], row, casting='same_kind')
+            for i, place in enumerate(places[part].tolist()):
+                _convert(block[i:i + 1], out[place:place + 1])
 
     def _read_raw(self, indices: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
         raw = out.reshape(len(out), -1).view(np.uint8)
@@ -170,9 +206,7 @@ class Rows:
         self._read_at(self.offset + first * self.row_bytes, buffers)
 
     def _read_at(self, position: int, buffers: list[np.ndarray]) -> None:
-        if self._file is None:
-            self._check_size()
-            self._file = os.open(self.path, os.O_RDONLY)
+        self._open()
         while buffers:
             done = os.preadv(self._file, buffers[:_MAX_BUFFERS], position)
             if done <= 0:
@@ -183,6 +217,14 @@ class Rows:
                 done -= buffers.pop(0).nbytes
             if done:
                 buffers[0] = buffers[0].reshape(-1)[done:]
+
+
+def _convert(row: np.ndarray, out: np.ndarray) -> None:
+    # The processor widens halves on its own, which torch knows and NumPy does not; the numbers are the same.
+    if row.dtype == np.float16 and row.dtype.isnative and out.dtype in (np.float32, np.float64):
+        torch.from_numpy(out).copy_(torch.from_numpy(row))
+    else:
+        np.copyto(out, row, casting='same_kind')
 
 
 def _runs(indices: np.ndarray, out: np.ndarray, places: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
@@ -209,9 +251,14 @@ def _runs(indices: np.ndarray, out: np.ndarray, places: np.ndarray) -> Iterator[
 class ChunkedRows(Rows):
     """Rows of an array that is stored in chunks or compressed, read through h5py, which each process opens itself."""
 
+    parallel = False
+
     def __init__(self, path: str, key: str, shape: Sequence[int], dtype: np.dtype):
         self._opened: tuple[int, h5py.Dataset] | None = None
         super().__init__(path, key, shape, dtype)
+
+    def _open(self) -> None:
+        """Each process opens it at its first read."""
 
     def _check_size(self) -> None:
         """How long the file has to be is for h5py to know."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from avmm.datasets import row_reader
 from avmm.datasets.row_reader import ChunkedRows, Rows, open_rows
 from avmm.utils import DataError
 
@@ -56,6 +57,33 @@ def test_it_crosses_to_other_processes_unopened(rows):
 def test_a_row_that_is_not_there(rows, index):
     with pytest.raises(DataError, match=rf"row {index} of 'x' is asked for, which has 50 rows"):
         rows.gather([3, index])
+
+
+@pytest.mark.parametrize('dtype', ['float16', 'float32', 'float64'])
+def test_every_half_is_widened_exactly(tmp_path, dtype):
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(256, 256)
+    with h5py.File(tmp_path / 'x.h5', 'w') as file:
+        file['x'] = halves
+    found = open_rows(tmp_path / 'x.h5', 'x').gather(range(256), dtype=dtype)
+    assert np.array_equal(found, halves.astype(dtype), equal_nan=True)
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float64'])
+def test_two_threads_share_a_large_batch(tmp_path, monkeypatch, dtype):
+    monkeypatch.setattr(row_reader, '_PARALLEL_BYTES', 1000)
+    with h5py.File(tmp_path / 'x.h5', 'w') as file:
+        file['x'] = VALUES
+    rows, order = open_rows(tmp_path / 'x.h5', 'x'), np.random.default_rng(2).integers(0, 50, 70)
+    assert np.array_equal(rows.gather(order, dtype=dtype), VALUES[order].astype(dtype))
+    (tmp_path / 'x.h5').write_bytes((tmp_path / 'x.h5').read_bytes()[:4000])
+    with pytest.raises(DataError, match='the file ends at byte'):
+        rows.gather(order)
+
+
+def test_rows_may_be_single_numbers(tmp_path):
+    with h5py.File(tmp_path / 'x.h5', 'w') as file:
+        file['x'] = np.arange(20, dtype=np.float16)
+    assert open_rows(tmp_path / 'x.h5', 'x').gather([3, 1, 2], dtype='float32').tolist() == [3, 1, 2]
 
 
 def test_many_single_rows_need_more_than_one_call(tmp_path):
