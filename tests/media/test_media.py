@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import struct
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from avmm.media import (
     read_image_array,
     read_video_audio,
 )
+from avmm.media import image as image_module
 from avmm.utils import DataError
 
 
@@ -183,3 +186,30 @@ def test_a_file_is_read_whole(tmp_path):
     assert read_bytes(tmp_path / 'empty.bin').shape == (0, )
     with pytest.raises(FileNotFoundError):
         read_bytes(tmp_path / 'none.bin')
+
+
+@pytest.fixture
+def simplejpeg(monkeypatch):
+    """A stand-in for simplejpeg, which need not be installed: any function as its ``decode_jpeg``, or None."""
+    def install(decode, colours='YCbCr'):
+        module = None if decode is None else SimpleNamespace(
+            decode_jpeg=decode, decode_jpeg_header=lambda data: (60, 80, colours, '420'))
+        monkeypatch.setitem(sys.modules, 'simplejpeg', module)
+        image_module._fast_decoder.cache_clear()
+
+    yield install
+    image_module._fast_decoder.cache_clear()
+
+
+def test_simplejpeg_decodes_where_it_is_installed(jpg, simplejpeg):
+    simplejpeg(lambda data, colour: (len(data), colour))
+    assert read_image_array(jpg) == (jpg.stat().st_size, 'RGB')
+
+
+def test_without_simplejpeg_or_where_it_refuses_the_pixels_are_the_same(jpg, simplejpeg):
+    def refuse(data, colour):
+        raise ValueError('unsupported')
+
+    for options in ((None, ), (refuse, ), (lambda data, colour: 'not asked', 'CMYK')):
+        simplejpeg(*options)
+        assert np.array_equal(read_image_array(jpg), np.asarray(read_image(jpg)))
