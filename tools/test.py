@@ -28,8 +28,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder of the log; work_dirs/<config name> by default')
-    parser.add_argument('--out', metavar='FILE.npz', help='write the predictions: sample_id, gt_label, pred_score, '
-                        'score_<modality>')
+    parser.add_argument('--out', metavar='FILE', help='write the predictions, to a .npz or .jsonl file: sample_id, gt_label, '
+                        'pred_score, score_<modality>, and segments where there are any')
     parser.add_argument('--show-dir', help='write a picture of each prediction into this folder')
     parser.add_argument('--show-interval', type=int, default=20, help='draw one sample in so many (default: 20)')
     parser.add_argument('--trust-checkpoint', action='store_true',
@@ -40,8 +40,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
                         help='how the ranks of a distributed run were started')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.out and not args.out.endswith('.npz'):
-        parser.error(f'--out must end in .npz, got {args.out}')
+    if args.out and not args.out.endswith(('.npz', '.jsonl')):
+        parser.error(f'--out must end in .npz or .jsonl, got {args.out}')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 

@@ -18,11 +18,14 @@ class OptionsAction(DictAction):
         """Read the options.
 
         Raises:
-            argparse.ArgumentError: If one is no assignment.
+            argparse.ArgumentError: If one is no assignment, or has a value that cannot be written so.
         """
         for value in values:
             if '=' not in value:
                 raise argparse.ArgumentError(self, f'{value!r} is not of the form KEY=VALUE')
+            if 'dict(' in value:
+                raise argparse.ArgumentError(self, f'{value!r} holds dict(...), which an option cannot; name its keys '
+                                             'one by one, as in KEY.type=NAME, or write a config that inherits')
         super().__call__(parser, namespace, values, option_string)
 
 

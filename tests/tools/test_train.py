@@ -120,7 +120,7 @@ def test_predictions_and_pictures_of_a_test(run_tool, digits, tmp_path):
     assert f'accuracy/joint: {right:.4f}' in result.out
     assert sorted(p.name for p in (tmp_path / 'show').iterdir()) == [f'test_{i:02d}.png' for i in (0, 2, 4)]
     wrong = run_tool('test.py', digits.config, digits.work_dir / 'epoch_1.pth', '--out', 'p.csv')
-    assert wrong.status == 2 and wrong.err.endswith('--out must end in .npz, got p.csv\n')
+    assert wrong.status == 2 and wrong.err.endswith('--out must end in .npz or .jsonl, got p.csv\n')
 
 
 @pytest.fixture

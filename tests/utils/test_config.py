@@ -1,12 +1,13 @@
 """Loading configs: errors in one line, and the split that a run validates on."""
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from avmm.utils import ConfigError
-from avmm.utils.config import load_config
+from avmm.utils.config import OptionsAction, load_config
 
 REPO = Path(__file__).resolve().parents[2]
 CREMAD = REPO / 'configs/audio_visual_classification/resnet18_concat_1xb64-100e_cremad.py'
@@ -41,3 +42,15 @@ def test_options_are_merged_and_misspelt_ones_refused():
     assert load_config(CREMAD, {'train_cfg.max_epochs': 3}).train_cfg.max_epochs == 3
     with pytest.raises(ConfigError, match="no 'trian_cfg'; did you mean 'train_cfg'"):
         load_config(CREMAD, {'trian_cfg.max_epochs': 3})
+
+
+@pytest.mark.parametrize(('value', 'message'), [
+    ('max_epochs', "'max_epochs' is not of the form KEY=VALUE"),
+    ("custom_hooks=[dict(type='OGM',alpha=0.1)]", 'holds dict(...), which an option cannot'),
+])
+def test_options_that_cannot_be_read_are_named(capsys, value, message):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', value])
+    assert message in capsys.readouterr().err

@@ -137,7 +137,7 @@ def gated_prediction(event_logits: Tensor, class_logits: Tensor, background: int
     """
     event = event_logits.sigmoid()
     video = class_logits.softmax(-1)
-    labels = torch.where(event > 0.5, class_logits.argmax(-1, keepdim=True), background)
+    labels = torch.where(event_logits > 0, class_logits.argmax(-1, keepdim=True), background)
     scores = event.new_zeros(*event.shape, background + 1)
     scores[..., :video.shape[-1]] = event.unsqueeze(-1) * video.unsqueeze(1)
     scores[..., background] += 1 - event
