@@ -25,7 +25,7 @@ class EpochByEpochLoop(EpochTrainLoop):
 class EpochCase:
     """Epochs of our runner, one each repeat, evaluation included.
 
-    Checkpoints are left out; the log is written.
+    Checkpoints are left out, and of the log all that is below a warning.
 
     Args:
         cfg: The config; it is not changed.
@@ -45,7 +45,8 @@ class EpochCase:
         cfg = copy.deepcopy(cfg)
         if (cfg.get('train_cfg') or {}).get('type') != 'EpochTrainLoop':
             raise ConfigError('--what epoch: the config must train by epochs (train_cfg.type EpochTrainLoop)')
-        cfg.update(work_dir=work_dir, resume=False, load_from=None, randomness=dict(seed=seed))
+        cfg.update(work_dir=work_dir, resume=False, load_from=None, randomness=dict(seed=seed),
+                   log_level='WARNING')
         cfg.train_cfg.update(type='EpochByEpochLoop', max_epochs=max_epochs)
         cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)
         for split in ('train', 'val', 'test'):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from avmm.utils.cli import one_line
 from avmm.utils.errors import ConfigError
 
 #: What the kernel says of a process, in kB: all that is resident, and the part that is not a file's.
@@ -63,14 +64,15 @@ class PeakMemory:
 def _child(queue, prepare: Callable, args: tuple, threads: int) -> None:
     import torch
     torch.set_num_threads(threads)
+    # Data workers are started as in any other process.
+    multiprocessing.set_start_method('fork', force=True)
     try:
         work = prepare(*args)
         with PeakMemory() as memory:
             work()
         queue.put(dict(start=memory.start, peak=memory.peak))
-    except BaseException as error:
-        queue.put(f'{type(error).__name__}: {error}')
-        raise
+    except Exception as error:  # the parent says it
+        queue.put(f'{type(error).__name__}: {one_line(error)}')
 
 
 def measure(prepare: Callable, args: tuple, threads: int) -> dict:

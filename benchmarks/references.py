@@ -11,8 +11,7 @@ and jpg files.
 """
 from __future__ import annotations
 
-import importlib.util
-import sys
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,14 +63,8 @@ def load_reference(path: str) -> ModuleType:
     """
     if not Path(path).is_file():
         raise ConfigError(f'--compare {path}: no such file')
-    name = f'plain_{Path(path).stem}'
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
     # Its data set crosses into worker processes by the name of its module.
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    module = importlib.import_module(f'benchmarks.{Path(path).stem}')
     if not hasattr(module, 'OFFERS'):
         if not hasattr(module, 'build_loader'):
             raise ConfigError(f'--compare {path}: has no build_loader(clips, batch_size, num_workers) and no OFFERS; '

@@ -95,6 +95,14 @@ def test_splits_cover_all_videos_once(small):
     assert ((inside[parts[2]].sum(1) > 0) & (inside[parts[2]].sum(1) < 10)).all()
 
 
+def test_splits_of_few_videos(tool):
+    for videos in (28, 40, 90):
+        _, orders = tool.labels_of(tool.Options(videos=videos))
+        held_out = round(videos * 402 / 4143)
+        assert len(orders['val']) == len(orders['test']) == held_out
+        assert sorted(np.concatenate([orders[split] for split in ('train', 'val', 'test')])) == list(range(videos))
+
+
 def test_full_size_labels_have_the_published_statistics(tool):
     table, orders = tool.labels_of(tool.Options(videos=4143, background=178, grid=1))
     assert np.bincount(table.classes).tolist() == list(tool.CLASS_COUNTS)

@@ -11,6 +11,30 @@ TOOL = 'analysis_tools/benchmark.py'
 QUICK = ('--iters', 1, '--repeats', 2, '--warm-up', 0)
 
 
+AVE_CONFIG = """
+_base_ = ['{base}/datasets/ave_supervised.py', '{models}/cmran_supv.py', '{base}/default_runtime.py']
+loader = dict(num_workers=0, persistent_workers=False, pin_memory=False, dataset=dict(data_root='{root}'))
+train_dataloader = val_dataloader = test_dataloader = loader
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=5e-4))
+train_cfg = dict(type='EpochTrainLoop', max_epochs=1)
+val_cfg = test_cfg = dict()
+select_on = 'test'
+"""
+PLAIN_CMRAN = REPO / 'benchmarks/ave_cmran.py'
+
+
+@pytest.fixture(scope='module')
+def ave(tmp_path_factory):
+    """A config of CMRAN on 28 videos of one cell, three of them for testing, 22 for training."""
+    import subprocess
+    folder = tmp_path_factory.mktemp('ave')
+    subprocess.run([sys.executable, str(REPO / 'tools/dataset_converters/ave_synthetic.py'), '--out',
+                    str(folder / 'set'), '--videos', '28', '--grid', '1'], check=True, capture_output=True)
+    (folder / 'ave.py').write_text(AVE_CONFIG.format(
+        base=REPO / 'configs/_base_', models=REPO / 'projects/cmran/configs/_base_/models', root=folder / 'set'))
+    return folder / 'ave.py'
+
+
 def figures_of(path):
     return json.loads(path.read_text())['figures']
 
@@ -70,10 +94,50 @@ def test_the_plain_reference_does_the_same_work(clips, monkeypatch):
     assert torch.corrcoef(low)[0, 1] > 0.99
 
 
+def test_data_against_the_plain_cmran(run_tool, ave, tmp_path):
+    out = tmp_path / 'b.json'
+    result = run_tool(TOOL, ave, '--what', 'data', '--compare', PLAIN_CMRAN, *QUICK, '--out', out)
+    assert result.status == 0, result.err
+    assert set(figures_of(out)['data']) == {'ave', 'ave_cmran'}
+
+
+@pytest.mark.slow
+def test_steps_epochs_and_memory_against_the_plain_cmran(run_tool, ave, tmp_path):
+    out = tmp_path / 'b.json'
+    result = run_tool(TOOL, ave, '--what', 'step', 'epoch', 'memory', '--compare', PLAIN_CMRAN, *QUICK,
+                      '--reference-options', 'dtype=float32', '--out', out)
+    assert result.status == 0, result.err
+    figures = figures_of(out)
+    for what in ('step', 'epoch'):
+        assert set(figures[what]) == {'ave', 'ave_cmran'} and len(figures[what]['ave']['repeats_ms']) == 2
+        assert figures[what]['ave_cmran']['ratio'] > 0
+    assert set(figures['memory']) == {str(ave), str(PLAIN_CMRAN)}
+    for memory in figures['memory'].values():
+        assert 1e8 < memory['start']['rss'] < memory['peak']['rss'] < 1e10
+        assert memory['peak']['anonymous'] < memory['peak']['rss']
+
+
+def test_iterations_are_no_epochs(run_tool, ave, tmp_path):
+    config = tmp_path / 'iterations.py'
+    config.write_text(ave.read_text().replace("type='EpochTrainLoop', max_epochs", "type='IterTrainLoop', max_iters"))
+    result = run_tool(TOOL, config, '--what', 'epoch', *QUICK)
+    assert result.status == 2 and 'the config must train by epochs' in result.err and result.err.count('\n') == 1
+
+
+@pytest.mark.slow
+def test_both_sides_must_read_as_much(run_tool, ave):
+    result = run_tool(TOOL, ave, '--what', 'epoch', '--compare', PLAIN_CMRAN, *QUICK, '--cfg-options',
+                      'train_dataloader.drop_last=True', 'train_dataloader.batch_size=16')
+    assert result.status == 2 and result.err.strip().count('\n') == 0
+    assert 'the config reads 19 samples an epoch, ave_cmran 25' in result.err
+
+
 @pytest.mark.parametrize(('args', 'message'), [
     (['--repeats', '0'], '--repeats 0: must be at least 1'),
     (['--what', 'step', '--compare', '{repo}/benchmarks/data_pipeline.py'], 'a plain reference is for --what data'),
     (['--what', 'data', '--compare', '{repo}/benchmarks/timing.py'], 'has no build_loader(clips, batch_size,'),
+    (['--what', 'both', '--compare', '{repo}/benchmarks/ave_cmran.py'], 'is for --what data step epoch'),
+    (['--what', 'data', '--reference-options', 'dtype'], '--reference-options dtype: must be KEY=VALUE'),
     (['--what', 'data', '--compare', 'nowhere.py'], 'nowhere.py: no such config file'),
     (['--what', 'step', '--cfg-options', 'optim_wrapper='], 'the config has no optim_wrapper'),
 ])

@@ -139,13 +139,16 @@ def drawn_orders(table: Annotations, segments: int, rng: np.random.Generator) ->
     """Rows of the splits: 80/10/10 in each class, and the other split that cross-modality matching has."""
     n = len(table.classes)
     held_out = max(1, round(n * HELD_OUT / VIDEOS))
-    share = share_out(np.bincount(table.classes, minlength=BACKGROUND), held_out)
+    counts = np.bincount(table.classes, minlength=BACKGROUND)
+    val = share_out(counts, held_out)
+    # Where a class has too few videos for both, another one stands in for it.
+    test = np.minimum(val, counts - val)
+    test += share_out(counts - val - test, held_out - test.sum())
     parts: dict[str, list] = {split: [] for split in SPLITS}
     for c in range(BACKGROUND):
         rows = rng.permutation(np.flatnonzero(table.classes == c))
-        parts['val'].append(rows[:share[c]])
-        parts['test'].append(rows[share[c]:2 * share[c]])
-        parts['train'].append(rows[2 * share[c]:])
+        for split, some in zip(('val', 'test', 'train'), np.split(rows, [val[c], val[c] + test[c]]), strict=True):
+            parts[split].append(some)
     orders = {split: np.concatenate(rows) for split, rows in parts.items()}
     # As in the official files, matching is tested on short events and validated on the first classes alone.
     length = np.diff(table.spans)[:, 0]

@@ -1,4 +1,4 @@
-# Synthetic AVE, made at first use in seconds: 400 videos on a 3 x 3 grid, learned from the class of the video, and videos of background.
+# Synthetic AVE, made at first use in seconds: 400 videos on a 3 x 3 grid, learned from the class of the video.
 # The real files take its place with `data_root`: both have the same form.
 _base_ = './ave_weak.py'
 
