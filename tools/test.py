@@ -28,8 +28,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder of the log; work_dirs/<config name> by default')
-    parser.add_argument('--out', metavar='FILE', help='write the predictions, to a .npz or .jsonl file: sample_id, gt_label, '
-                        'pred_score, score_<modality>, and segments where there are any')
+    parser.add_argument('--out', metavar='FILE', help='write the predictions, to a .npz or .jsonl file: sample_id, '
+                        'gt_label, pred_score, score_<modality>, and segments where there are any')
     parser.add_argument('--show-dir', help='write a picture of each prediction into this folder')
     parser.add_argument('--show-interval', type=int, default=20, help='draw one sample in so many (default: 20)')
     parser.add_argument('--trust-checkpoint', action='store_true',

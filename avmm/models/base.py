@@ -92,7 +92,7 @@ class AVModel(BaseModel):
     def unimodal_logits(self, feats: Feats) -> dict[str, Tensor]:
         """``{modality: (B, C)}``, what each modality says alone; how depends on the fusion."""
 
-    def head(self, modality: str) -> nn.Module | None:
+    def unimodal_head(self, modality: str) -> nn.Module | None:
         """The classifier that ``modality`` has for itself beside the fusion, if there is one."""
         return None
 

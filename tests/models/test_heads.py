@@ -54,20 +54,20 @@ def test_heads_see_the_transformed_features():
     fused = model.fused_feats(FEATS)
     assert not torch.allclose(fused['audio'], FEATS['audio'])
     for m, logits in model.head_logits(FEATS).items():
-        torch.testing.assert_close(logits, model.head(m)(fused[m]))
+        torch.testing.assert_close(logits, model.unimodal_head(m)(fused[m]))
 
 
 def test_heads_fit_a_fusion_that_changes_the_width():
     model = MODELS.build(dict(
         type='AVClassifier', num_classes=5, heads=True, fusion=dict(type='GatedFusion', hidden=7),
         encoders=dict(audio=dict(type='HeadStub'), visual=dict(type='HeadStub'))))
-    assert model.head('visual').in_features == 7
+    assert model.unimodal_head('visual').in_features == 7
     assert model.head_logits(FEATS)['audio'].shape == (3, 5)
 
 
 def test_without_heads_the_fusion_answers():
     model = classifier()
-    assert model.head('audio') is None
+    assert model.unimodal_head('audio') is None
     torch.testing.assert_close(model.head_logits(FEATS)['audio'], model.unimodal_logits(FEATS)['audio'])
 
 

@@ -51,7 +51,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
         return x
     if x.device.type != 'cpu' or _leave_to_torch(x):
         return F.dropout(x, p)
-    return x * keep_mask(x, p) * _scale(x, p)
+    return x * keep_mask(x, p).to(x.dtype).mul_(_scale(x, p))
 
 
 def keep_mask(x: Tensor, p: float) -> Tensor:

@@ -108,7 +108,7 @@ class AVClassifier(AVModel):
         """``{modality: (B, C)}`` as the fusion defines it."""
         return self.head_logits(feats) if self.only is not None else over_steps(self.fusion.unimodal_logits, feats)
 
-    def head(self, modality: str) -> nn.Module | None:
+    def unimodal_head(self, modality: str) -> nn.Module | None:
         """The classifier that ``modality`` has for itself, if ``heads`` asked for one."""
         return self.heads[modality] if self.heads is not None else None
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from avmm.models.attention import MapSource, recorded_maps
 from avmm.models.base import AVModel, Feats
-from avmm.models.heads.event_head import EventHead, EventTargets, Outputs
+from avmm.models.heads.event_head import EventTargets, Outputs
 from avmm.registry import MODELS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError
@@ -45,11 +45,6 @@ class EventLocalizer(AVModel):
         self._dtype = _DTYPES.get(dtype)
         self.with_attention = with_attention
         self.head = MODELS.build(dict(head))
-
-    @property
-    def head(self) -> EventHead:
-        """What reads the fused segments; an attribute of this name in a base class cannot hide it."""
-        return self._modules['head']
 
     def widen(self) -> None:
         """Bring the parameters to the ``dtype`` of the constructor; the last call of that of a subclass."""

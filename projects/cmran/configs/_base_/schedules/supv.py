@@ -1,4 +1,4 @@
-# The schedule of CMRAN's script for full supervision: Adam, halved rates, clipped gradients, float32 unless asked otherwise.
+# The schedule of CMRAN's script for full supervision: Adam, halved rates, clipped gradients.
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-4), clip_grad=dict(max_norm=0.1))
 param_scheduler = dict(type='MultiStepLR', by_epoch=True, milestones=[10, 20, 30], gamma=0.5)
 train_cfg = dict(type='EpochTrainLoop', max_epochs=200, val_interval=1)
