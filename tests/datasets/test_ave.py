@@ -10,7 +10,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import ConcatDataset
+from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader, Subset
 
 from avmm.datasets import AVEDataset, DefaultSampler, av_collate
@@ -25,6 +27,7 @@ from avmm.datasets.ave_files import (
     read_array,
     video_classes,
 )
+from avmm.engine.runner import AVRunner
 from avmm.utils import ConfigError, DataError
 from tests.datasets.ave_files_for_tests import MATCH, NOISY, TEST, TRAIN, VAL, lines, write_h5, write_official
 
@@ -200,6 +203,36 @@ def test_sequential_batches_without_the_tail(made):
                         sampler=DefaultSampler(dataset, seed=0, shuffle=False))
     rows = [[s.row for s in batch['data_samples']] for batch in loader]
     assert rows == [TRAIN[:3], TRAIN[3:6]]
+
+
+@pytest.mark.parametrize('setting', ['supervised', 'weak', 'matching'])
+def test_the_loaders_of_the_base_configs(made, setting):
+    base = Path(__file__).resolve().parents[2] / 'configs' / '_base_'
+    cfg = Config.fromfile(base / 'datasets' / f'ave_{setting}.py')
+    sizes = {}
+    for split in ('train', 'val', 'test'):
+        loader_cfg = cfg[f'{split}_dataloader']
+        loader_cfg.dataset.data_root = str(made[0])
+        with DefaultScope.overwrite_default_scope('avmm'):
+            loader = AVRunner.build_dataloader(dict(loader_cfg, pin_memory=False), seed=0)
+        batch = next(iter(loader))
+        sizes[split] = (loader.batch_size, len(loader.dataset))
+        assert batch['inputs']['audio'].shape == (len(loader.dataset), 10, 4)
+    counts = [len(MATCH[s]) for s in MATCH] if setting == 'matching' else [len(TRAIN), len(VAL), len(TEST)]
+    counts[0] += NOISY * (setting == 'weak')
+    assert list(sizes.values()) == list(zip((32, 16, 16), counts, strict=True))
+
+
+def test_a_resumed_epoch_goes_on_with_the_next_batch(made):
+    dataset = AVEDataset(made[0])
+
+    def rows(skipped: int) -> list[list[int]]:
+        sampler = DefaultSampler(dataset, seed=5)
+        sampler.skip(skipped)
+        loader = DataLoader(dataset, 2, sampler=sampler, num_workers=1, collate_fn=av_collate)
+        return [[s.row for s in batch['data_samples']] for batch in loader]
+
+    assert rows(4) == rows(0)[2:]
 
 
 def test_data_sets_over_it(made):

@@ -133,6 +133,16 @@ def test_files_that_do_not_serve(run_tool, ave, damage, line):
     assert refusal(run_tool(NAME, ave[0])).replace(str(ave[0]), 'ROOT') == line
 
 
+def test_features_have_no_picture_but_are_verified(run_tool, ave, tmp_path):
+    config = tmp_path / 'config.py'
+    loader = f"dict(batch_size=2, dataset=dict(type='AVEDataset', data_root='{ave[0]}'))"
+    config.write_text(f"default_scope = 'avmm'\ntrain_dataloader = {loader}\n")
+    line = refusal(run_tool('analysis_tools/browse_dataset.py', config, '--out', tmp_path / 'out'))
+    assert line == 'the data set has features (10, 3, 3, 8) in the place of frames, of which there is no picture'
+    out = done(run_tool('analysis_tools/verify_dataset.py', config, '--workers', 0))
+    assert f'train: 7 clips, fingerprint {AVEDataset(ave[0]).fingerprint()}' in out
+
+
 def pack_slowly(root: Path) -> None:
     """What is killed: the converter, with a pause after every video."""
     from avmm.datasets.feature_store_writer import FeatureStoreWriter

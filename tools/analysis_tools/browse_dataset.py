@@ -44,6 +44,9 @@ def transformed(item: dict) -> dict:
     if 'audio' in inputs:
         shown['spectrogram'] = inputs['audio'].squeeze(0).numpy()
     if 'visual' in inputs:
+        if len(inputs['visual']) != 3:
+            raise ConfigError(f'the data set has features {tuple(inputs["visual"].shape)} in the place of frames, of '
+                              'which there is no picture')
         shown['frames'] = inputs['visual'].numpy()
         shown['size'] = ' x '.join(map(str, inputs['visual'].shape[-2:]))
     return shown
