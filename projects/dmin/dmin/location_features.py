@@ -1,0 +1,172 @@
+"""The widest step of AGTA: both features of every location, with a gradient written out by hand.
+
+Of each location, AGTA takes a bilinear feature (``5 * 256`` products with the sound, pooled in groups of five) and a
+plain one. Composed of torch's operations, this keeps seven arrays of the width of the products for the backward pass
+and walks through memory a dozen times. Here the rows are worked off in blocks that stay in the cache of a processor,
+one array is kept, or none (``recompute``), and groups whose sum is zero get the gradient zero.
+"""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+#: Norms below it are taken for it, as in :func:`torch.nn.functional.normalize`.
+EPS = 1e-12
+#: Numbers of the widest array of a block: about 4 MB, the share of a core in a processor's cache.
+BLOCK = 1 << 19
+#: Steps of the probability of dropout: a 16-bit number is drawn for every product.
+_STEPS = 1 << 16
+
+
+def kept_share(p: float) -> float:
+    """Share of the products that a dropout of ``p`` keeps: ``1 - p`` to within 1e-5."""
+    return 1 - round(p * _STEPS) / _STEPS
+
+
+def drop_(values: Tensor, p: float, generator: torch.Generator) -> None:
+    """Zero the share ``1 - kept_share(p)`` of the values, in place, without scaling the others."""
+    bits = torch.empty((values.numel() + 3) // 4, dtype=torch.int64, device=values.device)
+    bits.random_(-(1 << 63), None, generator=generator)
+    chance = bits.view(torch.int16)[:values.numel()].view(values.shape).to(values.dtype)
+    values.copy_(where_positive(values, chance, round(p * _STEPS) - _STEPS // 2 - 0.5))
+
+
+def where_positive(values: Tensor, marks: Tensor, above: float = 0.0) -> Tensor:
+    """``values`` where ``marks > above``, else 0: the gradient of a ReLU, much faster than a boolean mask."""
+    return torch.ops.aten.threshold_backward(values, marks, above)
+
+
+def pool_groups(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Roots of sums that are not negative, scaled to unit length.
+
+    Args:
+        sums: ``(..., G)``.
+
+    Returns:
+        The unit vectors ``(..., G)``, and the norms ``(..., 1)`` that the roots were divided by.
+    """
+    root = sums.sqrt()
+    norm = root.norm(dim=-1, keepdim=True).clamp_min_(EPS)
+    return root.div_(norm), norm
+
+
+def pool_groups_grad(grad: Tensor, unit: Tensor, norm: Tensor) -> Tensor:
+    """Gradient of :func:`pool_groups` with respect to the sums; 0 where a sum is 0, whose root has no slope."""
+    along = (grad * unit).sum(-1, keepdim=True)
+    # A norm that was raised to the least one is a constant.
+    along = where_positive(along, norm, EPS)
+    # The root itself is unit * norm.
+    return where_positive(torch.addcmul(grad, unit, along, value=-1).div_((2 * norm.square()) * unit), unit)
+
+
+class LocationFeatures(torch.autograd.Function):
+    """``(bilinear, plain)`` features of the locations ``x * gain``.
+
+    ``y = relu(W x') * sound``, dropped out, summed in ``factors`` groups, rooted and normalised; ``v = relu(V x')``.
+
+    Args of ``apply``:
+        x: ``(M, S, C)`` locations of the segments.
+        gain: ``(M, C)``, the factor of every channel of a segment.
+        sound: ``(M, factors, G)`` factors of the products, not negative, already divided by ``1 - p``.
+        weight: ``(factors * G + D, C)``, rows of ``W`` ordered like ``sound``, then those of ``V``.
+        bias: ``(factors * G + D,)``.
+        p: Probability that a product is dropped.
+        recompute: Compute the products again in the backward pass and keep no array of their width.
+
+    Returns:
+        ``(M, S, G)`` and ``(M, S, D)``.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, gain: Tensor, sound: Tensor, weight: Tensor, bias: Tensor, p: float,
+                recompute: bool) -> tuple[Tensor, Tensor]:
+        segments, cells, _ = x.shape
+        ctx.products, ctx.p, groups = sound[0].numel(), p, sound.shape[-1]
+        # The mask of a block is drawn again in the backward pass from the same seed.
+        ctx.seed = int(torch.randint(1 << 62, ())) if p else 0
+        generator = _generator(ctx, x)
+        bilinear = x.new_empty(segments, cells, groups)
+        plain = x.new_empty(segments, cells, len(weight) - ctx.products)
+        norms = x.new_empty(segments, cells, 1)
+        keep = any(ctx.needs_input_grad) and not recompute
+        kept = x.new_empty(segments, cells, ctx.products) if keep else None
+        for part in _blocks(x, weight):
+            lin = _activations(x[part], gain[part], weight, bias)
+            left = lin[..., :ctx.products]
+            if p:
+                drop_(left, p, generator)
+            if keep:
+                kept[part] = left
+            bilinear[part], norms[part] = pool_groups(_sum_products(left, sound[part]))
+            plain[part] = lin[..., ctx.products:]
+        ctx.save_for_backward(x, gain, sound, weight, bias, bilinear, plain, norms, kept)
+        return bilinear, plain
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_bilinear: Tensor, grad_plain: Tensor) -> tuple[Tensor | None, ...]:
+        x, gain, sound, weight, bias, bilinear, plain, norms, kept = ctx.saved_tensors
+        generator = _generator(ctx, x)
+        grad_x, grad_gain, grad_sound = (torch.empty_like(t) for t in (x, gain, sound))
+        grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        scratch = None
+        for part in _blocks(x, weight):
+            cells = x[part] * gain[part].unsqueeze(1)
+            if kept is None:
+                lin = _activations(x[part], gain[part], weight, bias, cells)
+                left = lin[..., :ctx.products]
+                if ctx.p:
+                    drop_(left, ctx.p, generator)
+            else:
+                left = kept[part]
+                if scratch is None or scratch.shape[:2] != left.shape[:2]:
+                    scratch = x.new_empty(*left.shape[:2], len(weight))
+                lin = scratch
+            sums = pool_groups_grad(grad_bilinear[part], bilinear[part], norms[part])
+            grad_sound[part] = _products_grad(left, sound[part], sums, lin)
+            lin[..., ctx.products:] = where_positive(grad_plain[part], plain[part])
+            rows = lin.flatten(0, 1)
+            grad_weight.addmm_(rows.t(), cells.flatten(0, 1))
+            grad_bias.add_(rows.sum(0))
+            grad_cells = (rows @ weight).view_as(cells)
+            torch.mul(grad_cells, gain[part].unsqueeze(1), out=grad_x[part])
+            torch.sum(grad_cells.mul_(x[part]), 1, out=grad_gain[part])
+        return grad_x, grad_gain, grad_sound, grad_weight, grad_bias, None, None
+
+
+def _blocks(x: Tensor, weight: Tensor) -> list[slice]:
+    """Segments in blocks: small ones on a processor, whose caches they fit."""
+    widest = x.shape[1] * len(weight)
+    step = max(1, (BLOCK if x.device.type == 'cpu' else BLOCK << 6) // widest)
+    return [slice(start, min(start + step, len(x))) for start in range(0, len(x), step)]
+
+
+def _generator(ctx, x: Tensor) -> torch.Generator | None:
+    return torch.Generator(x.device).manual_seed(ctx.seed) if ctx.p else None
+
+
+def _activations(x: Tensor, gain: Tensor, weight: Tensor, bias: Tensor, cells: Tensor | None = None) -> Tensor:
+    cells = x * gain.unsqueeze(1) if cells is None else cells
+    return torch.addmm(bias, cells.flatten(0, 1), weight.t()).relu_().view(*x.shape[:2], -1)
+
+
+def _sum_products(left: Tensor, sound: Tensor) -> Tensor:
+    """``(m, S, factors * G)`` and ``(m, factors, G)`` to the sums ``(m, S, G)`` over the factors."""
+    factors = left.unflatten(-1, sound.shape[1:])
+    total = factors[:, :, 0] * sound[:, None, 0]
+    for k in range(1, sound.shape[1]):
+        total.addcmul_(factors[:, :, k], sound[:, None, k])
+    return total
+
+
+def _products_grad(left: Tensor, sound: Tensor, sums: Tensor, out: Tensor) -> Tensor:
+    """Write the gradient of the linear layer into ``out`` (which may hold ``left``); return that of the sound."""
+    factors = left.unflatten(-1, sound.shape[1:])
+    grads = out[..., :left.shape[-1]].unflatten(-1, sound.shape[1:])
+    grad_sound = torch.empty_like(sound)
+    for k in range(sound.shape[1]):
+        value = factors[:, :, k]
+        grad_sound[:, k] = (value * sums).sum(1)
+        torch.mul(where_positive(sums, value), sound[:, None, k], out=grads[:, :, k])
+    return grad_sound
