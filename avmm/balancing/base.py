@@ -26,6 +26,7 @@ class BalancingHook(Hook):
     data        ``before_train_epoch``, ``before_train_iter``   mmengine's own
     features    :meth:`edit_feature`                            after the branch of a modality, in training
     objective   :meth:`loss_term`                               when the losses of a step are known
+    \\           :meth:`weigh_losses`                            after the terms of all hooks have been added
     \\           :meth:`train_step`                              in place of the update, for several backward passes
     gradients   :meth:`batch_scores`, :meth:`coefficients`,     after the forward of each micro-batch; then before the
                 :meth:`edit_gradients`, :meth:`targets`         step of the optimiser
@@ -91,6 +92,9 @@ class BalancingHook(Hook):
     def loss_term(self, step: Step) -> Tensor:
         """A loss ``()`` that is added to the objective of each step."""
 
+    def weigh_losses(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Other values for terms of the objective, ``{name: ()}``; terms that are left out stay as they are."""
+
     def train_step(self, model: nn.Module, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """Do the whole update and return the values to log, as ``AVModel.train_step`` does."""
 
@@ -144,6 +148,16 @@ class BalancingHook(Hook):
         """Whether :attr:`epoch` lies in the window."""
         return self.starts <= self.epoch and (self.ends is None or self.epoch <= self.ends)
 
+    @property
+    def loss_name(self) -> str:
+        """Name of :meth:`loss_term` among the losses."""
+        return f'loss_{self.name}'
+
+    @property
+    def objective_active(self) -> bool:
+        """Whether the objective is that of the method: in the window, unless a method knows better."""
+        return self.active
+
     def attach(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Begin to act on ``model`` and ``optimizer``; a runner does it when training starts.
 
@@ -174,9 +188,9 @@ class BalancingHook(Hook):
     def set_epoch(self, epoch: int) -> None:
         """Tell the epoch, counted from 0."""
         self.epoch = epoch
-        if self.model is None or self.active == self._acting:
+        if self.model is None or self.objective_active == self._acting:
             return
-        if self.active:
+        if self.objective_active:
             self._enter_objective(self.model)
         else:
             self._leave_objective()
@@ -248,6 +262,12 @@ class BalancingHook(Hook):
         # The log repeats the last value it was given, which would seem to go on for ever.
         return dict.fromkeys(self._targets, 1.0) if self._logged and not self.active else {}
 
+    def record(self, coefficients: dict[str, Tensor]) -> None:
+        """Add the coefficients ``{key: ()}`` of one update, a key for each of :meth:`targets`, to the log."""
+        values = torch.stack([coefficients[key].detach().float() for key in self._targets])
+        self._log_sum = values if self._log_sum is None else self._log_sum + values
+        self._log_count += 1
+
     # How it works ----------------------------------------------------------------------------------------------------
 
     def _overrides(self, method: str) -> bool:
@@ -281,12 +301,15 @@ class BalancingHook(Hook):
                                   'leave one of them out')
             model.train_step_policy = self.train_step
         if self._overrides('loss_term'):
-            model.add_loss_term(f'loss_{self.name}', self.loss_term)
+            model.add_loss_term(self.loss_name, self.loss_term)
+        if self._overrides('weigh_losses'):
+            model.add_loss_weighting(self.name, self.weigh_losses)
         self._acting = True
 
     def _leave_objective(self) -> None:
         if self._acting and self.model is not None:
-            self.model.remove_loss_term(f'loss_{self.name}')
+            self.model.remove_loss_term(self.loss_name)
+            self.model.remove_loss_weighting(self.name)
             if self._overrides('train_step'):
                 self.model.train_step_policy = None
         self._acting = False
@@ -323,9 +346,7 @@ class BalancingHook(Hook):
             if having:
                 names, grads = map(list, zip(*having, strict=True))
                 self.edit_gradients(key, names, grads, coefficients[key], 1.0 if loss_scale is None else loss_scale)
-        values = torch.stack([coefficients[key].detach().float() for key in self._targets])
-        self._log_sum = values if self._log_sum is None else self._log_sum + values
-        self._log_count += 1
+        self.record(coefficients)
 
     def _global_scores(self) -> Tensor:
         if self._scores is None:
