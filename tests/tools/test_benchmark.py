@@ -117,6 +117,24 @@ def test_steps_epochs_and_memory_against_the_plain_cmran(run_tool, ave, tmp_path
         assert memory['peak']['anonymous'] < memory['peak']['rss']
 
 
+@pytest.mark.slow
+def test_accuracies_of_a_config_and_of_the_plain_cmran(run_tool, ave, tmp_path):
+    out = tmp_path / 'a.json'
+    result = run_tool('../benchmarks/ave_accuracy.py', ave, '--seeds', 0, 3, '--epochs', 1, '--out', out)
+    assert result.status == 0, result.err
+    runs = json.loads(out.read_text())['accuracies']
+    assert set(runs) == {'ours', 'plain'} and [len(curve) for curve in runs['ours'] + runs['plain']] == [1] * 4
+    assert all(0 <= curve[0] <= 100 for curves in runs.values() for curve in curves)
+    assert 'plain, epoch 1:' in result.out and 'over seeds [0, 3]' in result.out
+
+
+def test_accuracies_need_epochs(run_tool, ave, tmp_path):
+    config = tmp_path / 'iterations.py'
+    config.write_text(ave.read_text().replace("type='EpochTrainLoop', max_epochs", "type='IterTrainLoop', max_iters"))
+    result = run_tool('../benchmarks/ave_accuracy.py', config)
+    assert result.status == 2 and 'must train by epochs' in result.err and result.err.count('\n') == 1
+
+
 def test_iterations_are_no_epochs(run_tool, ave, tmp_path):
     config = tmp_path / 'iterations.py'
     config.write_text(ave.read_text().replace("type='EpochTrainLoop', max_epochs", "type='IterTrainLoop', max_iters"))
