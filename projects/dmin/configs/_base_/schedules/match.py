@@ -1,4 +1,2 @@
-# The schedule of DCMR's scripts, that of DIMN with full supervision; each direction has a seed of its own.
+# The schedule of DCMR's scripts: that of DIMN with full supervision, for both directions.
 _base_ = './supv.py'
-
-randomness = dict(seed=700)

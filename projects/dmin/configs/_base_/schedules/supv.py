@@ -4,4 +4,3 @@ param_scheduler = dict(type='MultiStepLR', by_epoch=True, milestones=[10, 20, 30
 train_cfg = dict(type='EpochTrainLoop', max_epochs=200, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
-randomness = dict(seed=456)

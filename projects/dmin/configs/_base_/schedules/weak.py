@@ -3,4 +3,3 @@ _base_ = './supv.py'
 
 optim_wrapper = dict(clip_grad=dict(max_norm=0.5))
 param_scheduler = dict(milestones=[5, 20, 40])
-randomness = dict(seed=666)

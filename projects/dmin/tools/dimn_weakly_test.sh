@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Test a checkpoint of DIMN with weak supervision on the test split; tools/model_converters/convert.py reads official ones.
+#
+#   bash projects/dmin/tools/dimn_weakly_test.sh [--dry-run] CHECKPOINT [options of tools/test.py]
+#   bash projects/dmin/tools/dimn_weakly_test.sh work_dirs/dimn_weak_1xb32-200e_ave/epoch_200.pth --out predictions.npz
+#
+# --dry-run, first, prints the command and does nothing.
+set -euo pipefail
+if [[ $# -lt 1 || "$1" == -h || "$1" == --help ]]; then
+  sed -n '2,7p' "$0" | sed 's/^# \{0,1\}//'
+  [[ "${1:-}" == -h || "${1:-}" == --help ]] && exit 0 || exit 2
+fi
+run=exec
+if [[ "${1:-}" == --dry-run ]]; then
+  run=echo
+  shift
+fi
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+$run "${PYTHON:-python}" "$root/tools/test.py" "$root/projects/dmin/configs/dimn_weak_1xb32-200e_ave.py" "$@"
