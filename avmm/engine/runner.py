@@ -131,6 +131,9 @@ class AVRunner(Runner):
         from avmm.datasets.collate import av_collate
         cfg = copy.copy(dataloader)
         cfg.setdefault('collate_fn', dict(type=av_collate))
+        if cfg.get('pin_memory') and not torch.accelerator.is_available():
+            # torch would warn of it whenever a loader starts.
+            cfg['pin_memory'] = False
         own_init = 'worker_init_fn' not in cfg
         loader = Runner.build_dataloader(cfg, seed=seed, diff_rank_seed=diff_rank_seed)
         if seed is not None:

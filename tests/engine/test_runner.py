@@ -38,6 +38,14 @@ def test_collate_and_worker_options_of_the_config_win(tmp_path):
     assert isinstance(next(iter(loader))['inputs']['audio'], list)
 
 
+@pytest.mark.parametrize('there', [False, True])
+def test_memory_is_pinned_only_where_there_is_an_accelerator(tmp_path, monkeypatch, there):
+    monkeypatch.setattr(torch.accelerator, 'is_available', lambda: there)
+    runner = build_toy_runner(toy_config(tmp_path))
+    loader = runner.build_dataloader(dict(runner.cfg.train_dataloader, pin_memory=True), seed=3)
+    assert loader.pin_memory is there
+
+
 def test_results_do_not_depend_on_workers(tmp_path):
     weights = []
     for workers in (0, 2):
