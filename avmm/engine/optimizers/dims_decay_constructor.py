@@ -42,7 +42,11 @@ class DimsDecayConstructor(DefaultOptimWrapperConstructor):
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', is_dcn_module=None) -> None:
         """Group the parameters as mmengine does, take the decay of some away, and join groups of equal settings."""
-        super().add_params(params, module, prefix, is_dcn_module)
+        if set(self.paramwise_cfg) == {'decay_dims'}:
+            # mmengine would warn of every frozen parameter, which some models have by design.
+            params.extend(dict(params=[p]) for p in module.parameters() if p.requires_grad)
+        else:
+            super().add_params(params, module, prefix, is_dcn_module)
         # mmengine calls this for every part of the model, and for the whole, which alone has no prefix.
         if not prefix:
             kept = [group for group in params if group['params'][0].requires_grad]

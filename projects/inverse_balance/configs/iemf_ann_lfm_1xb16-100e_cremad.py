@@ -1,0 +1,9 @@
+# LFM without inverse effectiveness on CREMA-D, ANN; published: 64.11 %.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_ann_lfm_1xb16-100e_cremad.py
+_base_ = './_base_/cremad.py'
+
+custom_hooks = [_base_.lfm]
+train_dataloader = dict(batch_size=16)
+val_dataloader = dict(batch_size=16)
+test_dataloader = dict(batch_size=16)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))

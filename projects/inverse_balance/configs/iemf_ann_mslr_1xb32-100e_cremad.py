@@ -1,0 +1,5 @@
+# MSLR without inverse effectiveness on CREMA-D, ANN; published: 64.11 %.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_ann_mslr_1xb32-100e_cremad.py
+_base_ = './_base_/cremad.py'
+
+custom_hooks = [_base_.mslr]

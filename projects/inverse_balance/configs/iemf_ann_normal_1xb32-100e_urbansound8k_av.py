@@ -1,0 +1,3 @@
+# Plain training without inverse effectiveness on UrbanSound8K-AV, ANN; published: 97.90 %.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_ann_normal_1xb32-100e_urbansound8k_av.py
+_base_ = './_base_/urbansound8k_av.py'

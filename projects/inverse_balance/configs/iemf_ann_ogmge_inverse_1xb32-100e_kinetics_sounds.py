@@ -1,0 +1,5 @@
+# OGM-GE with inverse effectiveness on Kinetics-Sounds, ANN; published: 64.61 %.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_ann_ogmge_inverse_1xb32-100e_kinetics_sounds.py
+_base_ = './_base_/kinetics_sounds.py'
+
+custom_hooks = [_base_.ogmge, _base_.inverse]

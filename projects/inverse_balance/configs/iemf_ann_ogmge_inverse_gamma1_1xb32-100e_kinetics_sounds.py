@@ -1,0 +1,8 @@
+# Sweep of gamma with OGM-GE on Kinetics-Sounds, gamma 1; published: 64.61 %.
+# Launch: python tools/train.py \
+#         projects/inverse_balance/configs/iemf_ann_ogmge_inverse_gamma1_1xb32-100e_kinetics_sounds.py
+_base_ = './iemf_ann_ogmge_inverse_1xb32-100e_kinetics_sounds.py'
+
+custom_hooks = [_base_.ogmge, dict(_base_.inverse, gamma=1.0)]
+val_evaluator = [*_base_.evaluators[:2], dict(type='InverseCoefficient', gamma=1.0)]
+test_evaluator = val_evaluator

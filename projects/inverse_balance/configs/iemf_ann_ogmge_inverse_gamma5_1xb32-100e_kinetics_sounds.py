@@ -1,0 +1,8 @@
+# Sweep of gamma with OGM-GE on Kinetics-Sounds, gamma 5; published: 59.48 %.
+# Launch: python tools/train.py \
+#         projects/inverse_balance/configs/iemf_ann_ogmge_inverse_gamma5_1xb32-100e_kinetics_sounds.py
+_base_ = './iemf_ann_ogmge_inverse_1xb32-100e_kinetics_sounds.py'
+
+custom_hooks = [_base_.ogmge, dict(_base_.inverse, gamma=5.0)]
+val_evaluator = [*_base_.evaluators[:2], dict(type='InverseCoefficient', gamma=5.0)]
+test_evaluator = val_evaluator

@@ -1,0 +1,7 @@
+# The visual branch and its head,
+# fine-tuned from OGM-GE with inverse effectiveness on CREMA-D (figure 2d).
+# The head was trained there.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_ann_visual_finetune-inverse_1xb32-100e_cremad.py
+#         --cfg-options load_from=BEST  # the best_accuracy_joint_epoch_N.pth of
+#         work_dirs/iemf_ann_ogmge_inverse_1xb32-100e_cremad
+_base_ = './iemf_ann_visual_scratch_1xb32-100e_cremad.py'

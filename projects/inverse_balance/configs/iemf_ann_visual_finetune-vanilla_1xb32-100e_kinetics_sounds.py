@@ -1,0 +1,8 @@
+# The visual branch and its head,
+# fine-tuned from OGM-GE without inverse effectiveness on Kinetics-Sounds (figure 2d).
+# The head was not trained there: it starts from random weights, unlike in the other fine-tuning.
+# Launch: python tools/train.py \
+#         projects/inverse_balance/configs/iemf_ann_visual_finetune-vanilla_1xb32-100e_kinetics_sounds.py
+#         --cfg-options load_from=BEST  # the best_accuracy_joint_epoch_N.pth of
+#         work_dirs/iemf_ann_ogmge_1xb32-100e_kinetics_sounds
+_base_ = './iemf_ann_visual_scratch_1xb32-100e_kinetics_sounds.py'

@@ -1,0 +1,8 @@
+# LFM with inverse effectiveness on Kinetics-Sounds, SNN; published: 63.53 %.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_snn_lfm_inverse_1xb16-100e_kinetics_sounds.py
+_base_ = './_base_/kinetics_sounds_snn.py'
+
+custom_hooks = [_base_.lfm, _base_.inverse]
+train_dataloader = dict(batch_size=16)
+val_dataloader = dict(batch_size=16)
+test_dataloader = dict(batch_size=16)

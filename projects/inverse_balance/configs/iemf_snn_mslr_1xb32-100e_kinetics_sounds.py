@@ -1,0 +1,5 @@
+# MSLR without inverse effectiveness on Kinetics-Sounds, SNN; published: 53.19 %.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_snn_mslr_1xb32-100e_kinetics_sounds.py
+_base_ = './_base_/kinetics_sounds_snn.py'
+
+custom_hooks = [_base_.mslr]

@@ -1,0 +1,5 @@
+# Plain training with inverse effectiveness on CREMA-D, SNN; published: 63.58 %.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_snn_normal_inverse_1xb32-100e_cremad.py
+_base_ = './_base_/cremad_snn.py'
+
+custom_hooks = [_base_.inverse]

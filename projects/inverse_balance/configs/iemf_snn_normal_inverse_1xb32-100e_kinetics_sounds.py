@@ -1,0 +1,5 @@
+# Plain training with inverse effectiveness on Kinetics-Sounds, SNN; published: 55.47 %.
+# Launch: python tools/train.py projects/inverse_balance/configs/iemf_snn_normal_inverse_1xb32-100e_kinetics_sounds.py
+_base_ = './_base_/kinetics_sounds_snn.py'
+
+custom_hooks = [_base_.inverse]
