@@ -4,6 +4,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from avmm.models.attention import ChannelGate, MapSource
 from avmm.registry import MODELS
@@ -63,10 +64,9 @@ class AGTA(MapSource, nn.Module):
         """Locations ``(B, S, h, w, D)`` and audio ``(B, S, D_a)`` to ``(B, S, D)``."""
         batch, steps = audio.shape[:2]
         cells, sound = visual.flatten(0, 1).flatten(1, 2), audio.flatten(0, 1)
-        gate = self.gate(cells, sound)
+        gate = self._gate(cells, sound)
         gain = 1 + gate
-        bilinear, seen = self.location_features(cells, gain, sound)
-        seen = seen.unflatten(0, (batch, steps)).transpose(0, 1)
+        bilinear, seen = self.location_features(cells, gain, sound, steps)
         moving = self.run_lstm(seen, F.relu(self.temporal_audio(audio)).transpose(0, 1)).transpose(0, 1)
         # Scoring both features apart saves the memory of their sum.
         scores = F.linear(moving, self.score.weight).flatten(0, 1) + self.score(bilinear)
@@ -76,16 +76,17 @@ class AGTA(MapSource, nn.Module):
             self.keep_map('channel', gate.view(batch, steps, -1))
         return ((attention.unsqueeze(1) @ cells).squeeze(1) * gain).view(batch, steps, -1)
 
-    def location_features(self, cells: Tensor, gain: Tensor, sound: Tensor) -> tuple[Tensor, Tensor]:
+    def location_features(self, cells: Tensor, gain: Tensor, sound: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Bilinear and plain features of the locations.
 
         Args:
-            cells: ``(M, L, D)``, the locations of M segments.
-            gain: ``(M, D)``.
-            sound: ``(M, D_a)``.
+            cells: ``(B * S, L, D)``, the locations of the segments.
+            gain: ``(B * S, D)``.
+            sound: ``(B * S, D_a)``.
+            steps: Segments S of a video.
 
         Returns:
-            z and x of the class, ``(M, L, hidden)`` each.
+            z ``(B * S, L, hidden)`` and x ``(S, B, L, hidden)`` of the class.
         """
         rate = self.dropout if self.training else 0.0
         # In double precision, which costs nothing here: where a group is almost zero, the slope of its root multiplies
@@ -96,12 +97,13 @@ class AGTA(MapSource, nn.Module):
             cells = cells * gain.unsqueeze(1)
             shown = F.relu(self.visual(cells))
             pooled = bilinear_pool(shown, factors.unsqueeze(1), self.factors, rate)
-            return pooled, F.relu(self.temporal_visual(cells))
+            seen = F.relu(self.temporal_visual(cells))
+            return pooled, seen.unflatten(0, (-1, steps)).transpose(0, 1)
         # One product with both weights; rows of a group lie apart, so that the group is summed along memory.
         weight = torch.cat([self._apart(self.visual.weight), self.temporal_visual.weight])
         bias = torch.cat([self._apart(self.visual.bias), self.temporal_visual.bias])
         factors = (factors.unflatten(1, (-1, self.factors)) / kept_share(rate)).transpose(1, 2).contiguous()
-        return LocationFeatures.apply(cells, gain, factors, weight, bias, rate, self.recompute)
+        return LocationFeatures.apply(cells, gain, factors, weight, bias, steps, rate, self.recompute)
 
     def run_lstm(self, seen: Tensor, sound: Tensor) -> Tensor:
         """The LSTM over time, for every location.
@@ -120,9 +122,14 @@ class AGTA(MapSource, nn.Module):
         weight_ih, weight_hh, bias = self._lstm_layer(0)
         first, second = weight_ih.chunk(2, dim=1)
         shared = F.linear(sound, first + second, bias)
-        hidden = SharedInputLSTM.apply(seen.contiguous(), shared, first, weight_hh, self.recompute)
+        hidden = SharedInputLSTM.apply(seen, shared, first, weight_hh, self.recompute)
         weight_ih, weight_hh, bias = self._lstm_layer(1)
         return SharedInputLSTM.apply(hidden, bias.expand_as(shared), weight_ih, weight_hh, self.recompute)
+
+    def _gate(self, cells: Tensor, sound: Tensor) -> Tensor:
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self.gate, cells, sound, use_reentrant=False, preserve_rng_state=False)
+        return self.gate(cells, sound)
 
     def _apart(self, rows: Tensor) -> Tensor:
         return rows.unflatten(0, (-1, self.factors)).transpose(0, 1).flatten(0, 1)

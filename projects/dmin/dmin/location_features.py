@@ -7,6 +7,8 @@ one array is kept, or none (``recompute``), and groups whose sum is zero get the
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -29,7 +31,8 @@ def drop_(values: Tensor, p: float, generator: torch.Generator) -> None:
     bits = torch.empty((values.numel() + 3) // 4, dtype=torch.int64, device=values.device)
     bits.random_(-(1 << 63), None, generator=generator)
     chance = bits.view(torch.int16)[:values.numel()].view(values.shape).to(values.dtype)
-    values.copy_(where_positive(values, chance, round(p * _STEPS) - _STEPS // 2 - 0.5))
+    torch.ops.aten.threshold_backward.grad_input(values, chance, round(p * _STEPS) - _STEPS // 2 - 0.5,
+                                                 grad_input=values)
 
 
 def where_positive(values: Tensor, marks: Tensor, above: float = 0.0) -> Tensor:
@@ -66,40 +69,42 @@ class LocationFeatures(torch.autograd.Function):
     ``y = relu(W x') * sound``, dropped out, summed in ``factors`` groups, rooted and normalised; ``v = relu(V x')``.
 
     Args of ``apply``:
-        x: ``(M, S, C)`` locations of the segments.
-        gain: ``(M, C)``, the factor of every channel of a segment.
-        sound: ``(M, factors, G)`` factors of the products, not negative, already divided by ``1 - p``.
+        x: ``(B * T, S, C)`` locations of the segments.
+        gain: ``(B * T, C)``, the factor of every channel of a segment.
+        sound: ``(B * T, factors, G)`` factors of the products, not negative, already divided by ``1 - p``.
         weight: ``(factors * G + D, C)``, rows of ``W`` ordered like ``sound``, then those of ``V``.
         bias: ``(factors * G + D,)``.
+        steps: Segments T of a video.
         p: Probability that a product is dropped.
         recompute: Compute the products again in the backward pass and keep no array of their width.
 
     Returns:
-        ``(M, S, G)`` and ``(M, S, D)``.
+        ``(B * T, S, G)``, and time first for what follows ``(T, B, S, D)``.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, gain: Tensor, sound: Tensor, weight: Tensor, bias: Tensor, p: float,
-                recompute: bool) -> tuple[Tensor, Tensor]:
+    def forward(ctx, x: Tensor, gain: Tensor, sound: Tensor, weight: Tensor, bias: Tensor, steps: int,
+                p: float, recompute: bool) -> tuple[Tensor, Tensor]:
         segments, cells, _ = x.shape
-        ctx.products, ctx.p, groups = sound[0].numel(), p, sound.shape[-1]
+        ctx.products, ctx.p, ctx.steps, groups = sound[0].numel(), p, steps, sound.shape[-1]
         # The mask of a block is drawn again in the backward pass from the same seed.
         ctx.seed = int(torch.randint(1 << 62, ())) if p else 0
         generator = _generator(ctx, x)
         bilinear = x.new_empty(segments, cells, groups)
-        plain = x.new_empty(segments, cells, len(weight) - ctx.products)
+        plain = x.new_empty(steps, segments // steps, cells, len(weight) - ctx.products)
         norms = x.new_empty(segments, cells, 1)
         keep = any(ctx.needs_input_grad) and not recompute
         kept = x.new_empty(segments, cells, ctx.products) if keep else None
-        for part in _blocks(x, weight):
-            lin = _activations(x[part], gain[part], weight, bias)
+        for part, scratch_cells, lin in _blocks(x, len(weight)):
+            torch.mul(x[part], gain[part].unsqueeze(1), out=scratch_cells)
+            _activate(scratch_cells, weight, bias, lin)
             left = lin[..., :ctx.products]
             if p:
                 drop_(left, p, generator)
             if keep:
                 kept[part] = left
             bilinear[part], norms[part] = pool_groups(_sum_products(left, sound[part]))
-            plain[part] = lin[..., ctx.products:]
+            plain[_time_first(part, steps)] = lin[..., ctx.products:]
         ctx.save_for_backward(x, gain, sound, weight, bias, bilinear, plain, norms, kept)
         return bilinear, plain
 
@@ -110,45 +115,58 @@ class LocationFeatures(torch.autograd.Function):
         generator = _generator(ctx, x)
         grad_x, grad_gain, grad_sound = (torch.empty_like(t) for t in (x, gain, sound))
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        scratch = None
-        for part in _blocks(x, weight):
-            cells = x[part] * gain[part].unsqueeze(1)
-            if kept is None:
-                lin = _activations(x[part], gain[part], weight, bias, cells)
-                left = lin[..., :ctx.products]
+        products = slice(0, ctx.products)
+        for part, cells, lin in _blocks(x, len(weight)):
+            torch.mul(x[part], gain[part].unsqueeze(1), out=cells)
+            left = lin[..., products]
+            if kept is not None:
+                left = kept[part]
+            else:
+                _activate(cells, weight[products], bias[products], left)
                 if ctx.p:
                     drop_(left, ctx.p, generator)
-            else:
-                left = kept[part]
-                if scratch is None or scratch.shape[:2] != left.shape[:2]:
-                    scratch = x.new_empty(*left.shape[:2], len(weight))
-                lin = scratch
             sums = pool_groups_grad(grad_bilinear[part], bilinear[part], norms[part])
             grad_sound[part] = _products_grad(left, sound[part], sums, lin)
-            lin[..., ctx.products:] = where_positive(grad_plain[part], plain[part])
+            where = _time_first(part, ctx.steps)
+            lin[..., ctx.products:] = where_positive(grad_plain[where], plain[where])
             rows = lin.flatten(0, 1)
             grad_weight.addmm_(rows.t(), cells.flatten(0, 1))
             grad_bias.add_(rows.sum(0))
             grad_cells = (rows @ weight).view_as(cells)
             torch.mul(grad_cells, gain[part].unsqueeze(1), out=grad_x[part])
             torch.sum(grad_cells.mul_(x[part]), 1, out=grad_gain[part])
-        return grad_x, grad_gain, grad_sound, grad_weight, grad_bias, None, None
+        return grad_x, grad_gain, grad_sound, grad_weight, grad_bias, None, None, None
 
 
-def _blocks(x: Tensor, weight: Tensor) -> list[slice]:
-    """Segments in blocks: small ones on a processor, whose caches they fit."""
-    widest = x.shape[1] * len(weight)
-    step = max(1, (BLOCK if x.device.type == 'cpu' else BLOCK << 6) // widest)
-    return [slice(start, min(start + step, len(x))) for start in range(0, len(x), step)]
+def _blocks(x: Tensor, width: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Segments in blocks, small ones on a processor, whose caches they fit; and room for what is computed of a block.
+
+    Yields:
+        The segments, and memory ``(m, S, C)`` and ``(m, S, width)``, which the next block uses again.
+    """
+    segments, cells, channels = x.shape
+    step = min(segments, max(1, (BLOCK if x.device.type == 'cpu' else BLOCK << 6) // (cells * width)))
+    narrow, wide = x.new_empty(step, cells, channels), x.new_empty(step, cells, width)
+    for start in range(0, segments, step):
+        part = slice(start, min(start + step, segments))
+        count = part.stop - start
+        yield part, narrow[:count], wide[:count]
+
+
+def _time_first(part: slice, steps: int) -> tuple[Tensor, Tensor]:
+    """Where segments ``part`` of ``(B * T, ...)`` stand in ``(T, B, ...)``."""
+    segment = torch.arange(part.start, part.stop)
+    return segment % steps, segment // steps
 
 
 def _generator(ctx, x: Tensor) -> torch.Generator | None:
     return torch.Generator(x.device).manual_seed(ctx.seed) if ctx.p else None
 
 
-def _activations(x: Tensor, gain: Tensor, weight: Tensor, bias: Tensor, cells: Tensor | None = None) -> Tensor:
-    cells = x * gain.unsqueeze(1) if cells is None else cells
-    return torch.addmm(bias, cells.flatten(0, 1), weight.t()).relu_().view(*x.shape[:2], -1)
+def _activate(cells: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
+    """Write ``relu(W x + b)`` into ``out``."""
+    torch.addmm(bias, cells.flatten(0, 1), weight.t(), out=out.flatten(0, 1))
+    out.relu_()
 
 
 def _sum_products(left: Tensor, sound: Tensor) -> Tensor:

@@ -5,6 +5,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+#: Sequences of a block where gates are recomputed: few enough to save memory, enough for a matrix product.
+BLOCK = 1024
+
 
 class SharedInputLSTM(torch.autograd.Function):
     """One bidirectional layer of an LSTM, run over ``B * S`` sequences of ``T`` steps; gates i, f, g, o.
@@ -15,11 +18,10 @@ class SharedInputLSTM(torch.autograd.Function):
 
     Args of ``apply``:
         x: ``(T, B, S, I)``.
-        shared: ``(T, B, 8 H)`` or broadcast to it: the shared input product with the biases, forward gates first.
+        shared: ``(T, B, 8 H)``: the shared input product with the biases, forward gates first.
         weight_ih: ``(8 H, I)``, forward gates first.
         weight_hh: ``(2, 4 H, H)``.
-        recompute: Keep neither gates nor cells; the backward pass gets them from the outputs, without recurrent
-            products.
+        recompute: Keep neither gates nor cells. The backward pass gets them from the outputs, block by block.
 
     Returns:
         ``(T, B, S, 2 H)``, forward direction first.
@@ -27,95 +29,95 @@ class SharedInputLSTM(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, shared: Tensor, weight_ih: Tensor, weight_hh: Tensor, recompute: bool) -> Tensor:
-        steps, batch, cells, _ = x.shape
-        hidden = weight_hh.shape[-1]
-        gates = _input_products(x, shared, weight_ih)
-        out = x.new_empty(steps, batch * cells, 2 * hidden)
-        memory = x.new_empty(steps, batch * cells, 2 * hidden)
-        for direction in range(2):
-            now = slice(direction * hidden, (direction + 1) * hidden)
-            weight = weight_hh[direction].t()
-            last = None
-            for t in _order(steps, direction):
-                gate = gates[t, :, 4 * direction * hidden:4 * (direction + 1) * hidden]
-                if last is not None:
-                    gate.addmm_(out[last, :, now], weight)
-                _activate(gate, hidden)
-                _cell(gate, None if last is None else memory[last, :, now], memory[t, :, now])
-                torch.mul(gate[:, 3 * hidden:], memory[t, :, now].tanh(), out=out[t, :, now])
-                last = t
-        kept = (None, None) if recompute else (gates, memory)
-        ctx.save_for_backward(x, shared, weight_ih, weight_hh, out, *kept)
-        return out.view(steps, batch, cells, 2 * hidden)
+        if not recompute:
+            out, gates, memory = _run(x, shared, weight_ih, weight_hh)
+            ctx.save_for_backward(x, shared, weight_ih, weight_hh, out, gates, memory)
+            return out
+        out = x.new_empty(*x.shape[:3], 2 * weight_hh.shape[-1])
+        for part in _blocks(x):
+            out[:, part] = _run(x[:, part], shared[:, part], weight_ih, weight_hh)[0]
+        ctx.save_for_backward(x, shared, weight_ih, weight_hh, out, None, None)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, shared, weight_ih, weight_hh, out, gates, memory = ctx.saved_tensors
-        steps, batch, cells, _ = x.shape
-        hidden = weight_hh.shape[-1]
-        grad = grad.reshape(steps, batch * cells, 2 * hidden)
-        if gates is None:
-            gates, memory = _again(x, shared, weight_ih, weight_hh, out)
-            grad_gates = gates
-        else:
-            grad_gates = torch.empty_like(gates)
-        grad_hh = torch.zeros_like(weight_hh)
-        for direction in range(2):
-            now = slice(direction * hidden, (direction + 1) * hidden)
-            wide = slice(4 * direction * hidden, 4 * (direction + 1) * hidden)
-            order = _order(steps, direction)
-            grad_out, grad_memory = None, None
-            for t, before in zip(reversed(order), [*reversed(order[:-1]), None], strict=True):
-                grad_t = grad[t, :, now] if grad_out is None else grad_out.add_(grad[t, :, now])
-                previous = None if before is None else memory[before, :, now]
-                grad_memory = _cell_grad(gates[t, :, wide], memory[t, :, now], previous, grad_t, grad_memory,
-                                         grad_gates[t, :, wide])
-                if before is not None:
-                    grad_out = grad_gates[t, :, wide] @ weight_hh[direction]
-            if steps > 1:
-                later, earlier = (slice(1, None), slice(None, -1)) if direction == 0 else (slice(None, -1),
-                                                                                          slice(1, None))
-                torch.mm(grad_gates[later, :, wide].flatten(0, 1).t(), out[earlier, :, now].flatten(0, 1),
-                         out=grad_hh[direction])
-        rows = grad_gates.flatten(0, 1)
-        grad_x = (rows @ weight_ih).view_as(x) if ctx.needs_input_grad[0] else None
-        grad_ih = rows.t() @ x.flatten(0, 2)
-        grad_shared = grad_gates.view(steps, batch, cells, -1).sum(2).sum_to_size(shared.shape)
+        grad_x, grad_shared = torch.empty_like(x), torch.empty_like(shared)
+        grad_ih, grad_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
+        for part in [slice(None)] if gates is not None else _blocks(x):
+            if gates is None:
+                _, now, cells = _run(x[:, part], shared[:, part], weight_ih, weight_hh, out[:, part])
+                grad_gates = now
+            else:
+                now, cells, grad_gates = gates, memory, torch.empty_like(gates)
+            _backward(now, cells, weight_hh, grad[:, part], grad_gates)
+            _add_recurrent(grad_hh, grad_gates, out[:, part])
+            rows = grad_gates.flatten(0, 1)
+            grad_x[:, part] = (rows @ weight_ih).view(x[:, part].shape)
+            grad_ih.addmm_(rows.t(), x[:, part].reshape(len(rows), -1))
+            grad_shared[:, part] = grad_gates.view(*x[:, part].shape[:3], -1).sum(2)
         return grad_x, grad_shared, grad_ih, grad_hh, None
 
 
-def _order(steps: int, direction: int) -> list[int]:
-    return list(range(steps)) if direction == 0 else list(range(steps))[::-1]
+def _blocks(x: Tensor) -> list[slice]:
+    """Groups in blocks of about :data:`BLOCK` sequences."""
+    step = max(1, BLOCK // x.shape[2])
+    return [slice(start, start + step) for start in range(0, x.shape[1], step)]
 
 
-def _input_products(x: Tensor, shared: Tensor, weight_ih: Tensor) -> Tensor:
-    steps, batch, cells, width = x.shape
-    gates = (x.reshape(-1, width) @ weight_ih.t()).view(steps, batch, cells, -1)
-    return gates.add_(shared.unsqueeze(-2)).view(steps, batch * cells, -1)
+def _run(x: Tensor, shared: Tensor, weight_ih: Tensor, weight_hh: Tensor,
+         known: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs ``(T, B, S, 2 H)``, gates ``(T, B * S, 8 H)`` and cells ``(T, B * S, 2 H)``; outputs may be known."""
+    steps, groups, width, _ = x.shape
+    hidden = weight_hh.shape[-1]
+    gates = (x.reshape(-1, x.shape[-1]) @ weight_ih.t()).view(steps, groups, width, -1)
+    gates = gates.add_(shared.unsqueeze(-2)).view(steps, groups * width, -1)
+    memory = x.new_empty(steps, groups * width, 2 * hidden)
+    out = torch.empty_like(memory) if known is None else known.reshape(memory.shape)
+    for direction in range(2):
+        now, wide = _columns(direction, hidden)
+        weight, last = weight_hh[direction].t(), None
+        for t in _order(steps, direction):
+            gate = gates[t, :, wide]
+            if last is not None:
+                gate.addmm_(out[last, :, now], weight)
+            gate[:, :2 * hidden].sigmoid_()
+            gate[:, 2 * hidden:3 * hidden].tanh_()
+            gate[:, 3 * hidden:].sigmoid_()
+            i, f, g, o = gate.chunk(4, dim=-1)
+            cell = torch.mul(i, g, out=memory[t, :, now])
+            if last is not None:
+                cell.addcmul_(f, memory[last, :, now])
+            if known is None:
+                torch.mul(o, cell.tanh(), out=out[t, :, now])
+            last = t
+    return out.view(steps, groups, width, -1), gates, memory
 
 
-def _activate(gate: Tensor, hidden: int) -> None:
-    """Gates i, f, g, o of one direction in place, from ``(..., 4 H)`` sums."""
-    gate[..., :2 * hidden].sigmoid_()
-    gate[..., 2 * hidden:3 * hidden].tanh_()
-    gate[..., 3 * hidden:].sigmoid_()
-
-
-def _cell(gate: Tensor, previous: Tensor | None, out: Tensor) -> None:
-    """``f * previous + i * g`` into ``out``."""
-    i, f, g, _ = gate.chunk(4, dim=-1)
-    torch.mul(i, g, out=out)
-    if previous is not None:
-        out.addcmul_(f, previous)
+def _backward(gates: Tensor, memory: Tensor, weight_hh: Tensor, grad: Tensor, grad_gates: Tensor) -> None:
+    """Write the gradient of the sums under the gates into ``grad_gates``, which may be ``gates``."""
+    steps, hidden = len(gates), weight_hh.shape[-1]
+    grad = grad.reshape(memory.shape)
+    for direction in range(2):
+        now, wide = _columns(direction, hidden)
+        order = _order(steps, direction)[::-1]
+        grad_out, grad_memory = None, None
+        for t, before in zip(order, [*order[1:], None], strict=True):
+            grad_t = grad[t, :, now] if grad_out is None else grad_out.add_(grad[t, :, now])
+            previous = None if before is None else memory[before, :, now]
+            grad_memory = _cell_grad(gates[t, :, wide], memory[t, :, now], previous, grad_t, grad_memory,
+                                     grad_gates[t, :, wide])
+            if before is not None:
+                grad_out = grad_gates[t, :, wide] @ weight_hh[direction]
 
 
 def _cell_grad(gate: Tensor, memory: Tensor, previous: Tensor | None, grad: Tensor, grad_memory: Tensor | None,
                out: Tensor) -> Tensor | None:
-    """Write the gradient of the sums under the gates into ``out``, which may be ``gate``.
+    """Write the gradient of the sums under the gates of one step into ``out``, which may be ``gate``.
 
     Returns:
-        The gradient of the previous memory; None at the first step.
+        The gradient of the previous cells; None at the first step.
     """
     i, f, g, o = gate.chunk(4, dim=-1)
     grad_i, grad_f, grad_g, grad_o = out.chunk(4, dim=-1)
@@ -138,19 +140,23 @@ def _cell_grad(gate: Tensor, memory: Tensor, previous: Tensor | None, grad: Tens
     return carried
 
 
-def _again(x: Tensor, shared: Tensor, weight_ih: Tensor, weight_hh: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
-    """Gates and memory of a forward pass whose outputs are known: one recurrent product for all steps."""
-    gates = _input_products(x, shared, weight_ih)
-    steps, hidden = len(gates), weight_hh.shape[-1]
-    memory = torch.empty_like(out)
+def _add_recurrent(grad_hh: Tensor, grad_gates: Tensor, out: Tensor) -> None:
+    """Add the gradient of ``weight_hh``: gates of a step meet the outputs of the step before it, each in its order."""
+    steps, hidden = len(grad_gates), grad_hh.shape[-1]
+    if steps == 1:
+        return
+    out = out.reshape(steps, -1, 2 * hidden)
     for direction in range(2):
-        now = slice(direction * hidden, (direction + 1) * hidden)
-        wide = slice(4 * direction * hidden, 4 * (direction + 1) * hidden)
-        order, weight = _order(steps, direction), weight_hh[direction].t()
-        for k, t in enumerate(order):
-            gate = gates[t, :, wide]
-            if k:
-                gate.addmm_(out[order[k - 1], :, now], weight)
-            _activate(gate, hidden)
-            _cell(gate, memory[order[k - 1], :, now] if k else None, memory[t, :, now])
-    return gates, memory
+        now, wide = _columns(direction, hidden)
+        later, earlier = (slice(1, None), slice(None, -1))[::1 if direction == 0 else -1]
+        grad_hh[direction].addmm_(grad_gates[later, :, wide].flatten(0, 1).t(), out[earlier, :, now].flatten(0, 1))
+
+
+def _columns(direction: int, hidden: int) -> tuple[slice, slice]:
+    """Columns of a direction among outputs and cells, and among gates."""
+    return (slice(direction * hidden, (direction + 1) * hidden),
+            slice(4 * direction * hidden, 4 * (direction + 1) * hidden))
+
+
+def _order(steps: int, direction: int) -> list[int]:
+    return list(range(steps))[::1 if direction == 0 else -1]
