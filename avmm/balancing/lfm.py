@@ -1,4 +1,4 @@
-"""Learning to rebalance multimodal optimization: alignment of what the modalities say."""
+"""LFM: the gap between what the modalities say, as a part of the objective."""
 from __future__ import annotations
 
 import math

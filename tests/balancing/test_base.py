@@ -2,10 +2,20 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from avmm.balancing import OGM, OGMGE, BalancingHook
+from avmm.balancing import (
+    LFM,
+    OGM,
+    OGMGE,
+    BalancingHook,
+    InverseEffectiveness,
+    MMPareto,
+    MSLRDynamic,
+    UnimodalLoss,
+)
 from avmm.utils import ConfigError
 from tests.balancing.balance_cases import assert_same, backward, differ, toy_batch, toy_model, train, weights
 
@@ -18,20 +28,32 @@ class NoCrossing(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize('hook', [OGM(), OGMGE()])
-def test_no_value_crosses_to_the_host_in_a_step(hook):
+FUSION = dict(pattern='^classifier')
+
+
+@pytest.mark.parametrize(('hook', 'logged'), [
+    (OGM(), {'audio', 'visual'}),
+    (OGMGE(), {'audio', 'visual'}),
+    (MSLRDynamic(), {'audio', 'visual'}),
+    (InverseEffectiveness(params=FUSION), {'inverse'}),
+    (UnimodalLoss(), set()),
+    (LFM(space='logit', weights='fitted'), set()),
+    (LFM(space='feature', weights='constant'), set()),
+    (MMPareto(), {'audio', 'visual'}),
+], ids=lambda value: value.name if isinstance(value, BalancingHook) else '')
+def test_no_value_crosses_to_the_host_in_a_step(hook, logged):
     model = toy_model()
+    # The one value that training itself reads.
+    model.check_finite = lambda total, log_vars: None
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     hook.attach(model, optimizer)
     data = toy_batch()
     with NoCrossing():
         for _ in range(3):
-            backward(model, data)
-            optimizer.step()
-            optimizer.zero_grad()
+            model.train_step(data, OptimWrapper(optimizer))
         with pytest.raises(AssertionError, match='reads a tensor'):
             float(model.classifier.bias.detach()[0])
-    assert set(hook.read_log()) == {'audio', 'visual'}
+    assert set(hook.read_log()) == logged
 
 
 def test_the_window_holds_both_of_its_ends():

@@ -4,6 +4,8 @@ _base_ = '../../../../configs/_base_/default_runtime.py'
 custom_imports = dict(imports=['projects.inverse_balance.inverse_balance'])
 select_on = 'test'  # as published: validated after each epoch on the test split, the best epoch counts
 
+default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))
+
 # Matrices and kernels decay, normalisations and biases do not.
 optim_wrapper = dict(
     type='OptimWrapper',
