@@ -46,7 +46,8 @@ class InverseEffectiveness(NoisyBalancingHook):
         noise_source: Noise from elsewhere, as in :class:`NoisyBalancingHook`.
         **options: ``name``, ``log_prefix`` and ``params`` of :class:`BalancingHook`. Here ``params['pattern']`` is
             searched in the names of the whole model, so that the method acts on any layer, as with
-            ``params=dict(pattern=r'^mixer')``. By default it acts on ``fusion.fc_out``, or all of ``fusion`` where that has no such layer.
+            ``params=dict(pattern=r'^mixer')``. By default it acts on ``fusion.fc_out``, or all of ``fusion`` where
+            that has no such layer.
 
     Example:
         >>> custom_hooks = [dict(type='OGMGE', alpha=0.8, ends=50), dict(type='InverseEffectiveness', gamma=1.0)]
