@@ -6,7 +6,7 @@ from avmm.registry import DATASETS
 from avmm.utils import DataError
 
 # A YouTube id has eleven characters.
-_ID_LENGTH = 11
+ID_LENGTH = 11
 
 
 @DATASETS.register_module()
@@ -28,6 +28,7 @@ class KineticsSounds(AVClipDataset):
     The folder of a class has its name; for folders with its number, give a ``layout`` with ``{index}``.
 
     Args:
+        cut_test_ids: Whether the names of test clips are cut; False is for folders named as in the list.
         **kwargs: Arguments of :class:`AVClipDataset`.
     """
 
@@ -46,11 +47,15 @@ class KineticsSounds(AVClipDataset):
     }
     FIELDS = ('clip', 'duration', 'label')
 
+    def __init__(self, *args, cut_test_ids: bool = True, **kwargs):
+        self.cut_test_ids = cut_test_ids
+        super().__init__(*args, **kwargs)
+
     def parse_fields(self, fields: list[str], where: str) -> dict:
         """Turn ``clip, duration, label`` into a clip; test names are cut to eleven characters."""
         clip, _, label = fields
-        if self.part == 'test':
-            clip = clip[:_ID_LENGTH]
-        if len(clip) < _ID_LENGTH:
-            raise DataError(f'{where}: {clip!r} is shorter than the {_ID_LENGTH} characters of a YouTube id')
+        if self.part == 'test' and self.cut_test_ids:
+            clip = clip[:ID_LENGTH]
+        if len(clip) < ID_LENGTH:
+            raise DataError(f'{where}: {clip!r} is shorter than the {ID_LENGTH} characters of a YouTube id')
         return {'sample_id': clip, 'gt_label': self.class_index(label, where)}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from avmm.datasets.av_clip_dataset import AVClipDataset
 from avmm.datasets.transforms.loading_frames import IMAGE_SUFFIXES
@@ -62,13 +63,11 @@ class UrbanSound8KAV(AVClipDataset):
         return {'sample_id': clip, 'gt_label': self.class_index(label, where), 'part': part}
 
     def _split_folders(self) -> list[dict]:
-        clips, offset = [], 0
-        for index, label in enumerate(self.classes):
-            stems = self._stems(label)
-            kept = round(offset + self.train_fraction * len(stems)) - offset
-            chosen = stems[:kept] if self.part == 'train' else stems[kept:]
+        stems = [self._stems(label) for label in self.classes]
+        clips = []
+        for index, kept in enumerate(training_sizes([len(s) for s in stems], self.train_fraction)):
+            chosen = stems[index][:kept] if self.part == 'train' else stems[index][kept:]
             clips += [{'sample_id': stem, 'gt_label': index} for stem in chosen]
-            offset += len(stems)
         return clips
 
     def _stems(self, label: str) -> list[str]:
@@ -83,3 +82,14 @@ class UrbanSound8KAV(AVClipDataset):
         if not stems:
             raise DataError(f'{folder}: the folder of class {label!r} holds no clips')
         return stems
+
+
+def training_sizes(sizes: Sequence[int], fraction: float = 0.7) -> list[int]:
+    """How many of the clips of each class are for training, by the rounding of the published code.
+
+    Example:
+        >>> training_sizes([5, 5])  # the second class begins at 5 and ends its training part at round(8.5)
+        [4, 3]
+    """
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return [round(start + fraction * size) - start for start, size in zip(starts, sizes, strict=True)]

@@ -50,7 +50,7 @@ def official_list(tmp_path):
     """
 
     def find(relative: str, lines: list[str]) -> tuple[Path, str, bool]:
-        real = Path(os.environ.get('AVMM_REAL_DATA', os.devnull)) / relative
+        real = Path(os.environ.get('AVMM_REAL_DATA', os.devnull)) / 'data' / relative
         if real.is_file():
             return real.parent, real.name, True
         (tmp_path / real.name).write_text('\n'.join(lines) + '\n')

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from mmengine.config import Config
 
-from avmm.datasets import KineticsSounds
+from avmm.datasets import KineticsSounds, SampleIndex
+from avmm.registry import DATASETS
 from avmm.utils import DataError
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
 
 # Clips of each class in the published lists.
 COUNTS = {
@@ -42,6 +48,30 @@ def test_classes_and_paths(official_list):
     assert info['audio_path'] == f'{root}/test/audio/{place}.wav' and info['frame_dir'] == f'{root}/test/video/{place}'
     numbered = KineticsSounds(data_root=str(root), split='test', layout=dict(frame_dir='{part}/video/{index}/{id}'))
     assert numbered.get_data_info(5)['frame_dir'] == f'{root}/test/video/{info["gt_label"]}/{info["sample_id"]}'
+
+
+def test_test_clips_may_keep_their_whole_names(official_list):
+    root, name, _ = official_list('kinetics_sounds/my_test.txt', LINES['test'])
+    listed = [line.split(',')[0] for line in (root / name).read_text().split()]
+    for cut in (True, False):
+        data = KineticsSounds(data_root=str(root), split='test', cut_test_ids=cut)
+        assert [data.get_data_info(i)['sample_id'] for i in range(9)] == [n[:11] if cut else n for n in listed[:9]]
+
+
+@pytest.mark.parametrize(('name', 'differ'), [('kinetics_sounds', False), ('kinetics_sounds_random_test', True)])
+def test_frames_of_test_clips(tmp_path, write_clip, name, differ):
+    clip = 'test/{}/bowling/-3Mwkq-7TV4'
+    write_clip(wav=tmp_path / (clip.format('audio') + '.wav'), folder=tmp_path / clip.format('video'), frames=10)
+    (tmp_path / 'my_test.txt').write_text('-3Mwkq-7TV4_2,10,2\n')
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    data = DATASETS.build(dict(cfg.test_dataloader.dataset, data_root=str(tmp_path), pipeline=pipeline[1:2]))
+    drawn = {tuple(data[SampleIndex(0, epoch=epoch)]['frame_indices']) for epoch in range(8)}
+    assert (len(drawn) > 1) is differ and all(len(set(d)) == 3 for d in drawn)
+    assert differ or drawn == {(1, 5, 8)}
+    # Training and validation are the same in both.
+    plain = Config.fromfile(CONFIGS / 'kinetics_sounds.py')
+    assert (cfg.train_dataloader, cfg.val_dataloader) == (plain.train_dataloader, plain.val_dataloader)
 
 
 def test_a_validation_split_of_the_list(official_list):

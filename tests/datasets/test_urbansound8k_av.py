@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from avmm.datasets import UrbanSound8KAV
+from avmm.datasets import SampleIndex, UrbanSound8KAV
+from avmm.datasets.urbansound8k_av import training_sizes
 from avmm.utils import ConfigError, DataError
 
 CLASSES = UrbanSound8KAV.METAINFO['classes']
@@ -47,6 +48,27 @@ def test_an_explicit_split_file(folders):
     train, test = (UrbanSound8KAV('split.csv', data_root=str(folders), split=s) for s in ('train', 'test'))
     assert ids(train) == ['a-0', 'c-2'] and ids(test) == ['b-1']
     assert train.labels.tolist() == [8, 8]
+
+
+def test_the_rounding_of_the_published_code():
+    # The second class begins at 5, and round(5 + 3.5) is 8.
+    assert training_sizes([5, 5]) == [4, 3]
+    # Clips of the classes of UrbanSound8K (Salamon et al., 2014).
+    sizes = [1000, 429, 1000, 1000, 1000, 1000, 374, 1000, 929, 1000]
+    assert sum(training_sizes(sizes)) == sum(round(0.7 * n) for n in sizes) == 6112
+
+
+def test_three_frozen_copies_of_a_training_clip(folders, write_clip):
+    for part in ('air_conditioner-00', 'air_conditioner-02'):
+        write_clip(image=folders / 'Dataset_v3_vision' / 'air_conditioner' / f'{part}.jpg', size=(96, 64))
+    options = dict(data_root=str(folders), frozen_copies=3,
+                   pipeline=[dict(type='LoadFrames'), dict(type='RandomResizedCrop', size=16),
+                             dict(type='PackAVInputs', keys=('visual', ))])
+    data = UrbanSound8KAV(**options)
+    drawn = {data[SampleIndex(0, epoch=e)]['inputs']['visual'].numpy().tobytes() for e in range(30)}
+    assert len(drawn) == 3
+    again = UrbanSound8KAV(**options)[SampleIndex(0, epoch=77)]['inputs']['visual'].numpy().tobytes()
+    assert again in drawn
 
 
 def test_wrong_input(folders):
