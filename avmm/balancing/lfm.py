@@ -167,6 +167,7 @@ def alignment_loss(p: Tensor, q: Tensor) -> Tensor:
 
     It is half the sum of ``KL(M || P)`` and ``KL(M || Q)``, computed from log-softmax.
     """
-    log_p, log_q = log_softmax(p.flatten(0, -2), -1), log_softmax(q.flatten(0, -2), -1)
+    wide = torch.promote_types(p.dtype, torch.float32)
+    log_p, log_q = (log_softmax(x.flatten(0, -2), -1, dtype=wide) for x in (p, q))
     log_m = torch.logaddexp(log_p, log_q) - math.log(2)
     return (log_m.exp() * (log_m - (log_p + log_q) / 2)).sum() / len(log_p)

@@ -97,6 +97,10 @@ class MMPareto(BalancingHook):
         weights = {}
         for m in model.modalities:
             both = [name for name, _ in self._targets[m] if name in grads[''] and name in grads[m]]
+            if not both:
+                # A frozen branch.
+                weights[m] = torch.full_like(objectives[''].detach(), 0.5)
+                continue
             first, second = ([grads[key].pop(name) for name in both] for key in ('', m))
             joined, weights[m] = join_gradients(average_over_ranks(first), average_over_ranks(second), self.alpha)
             combined |= zip(both, joined, strict=True)

@@ -42,6 +42,13 @@ def test_alignment_of_certain_and_opposite_answers_is_a_number():
     assert torch.isfinite(loss) and torch.isfinite(p.grad).all()
 
 
+def test_alignment_of_half_precision_is_computed_in_single():
+    p, q = torch.randn(5, 7).bfloat16(), torch.randn(5, 7).bfloat16()
+    loss = alignment_loss(p, q)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, alignment_loss(p.float(), q.float()))
+
+
 def test_fitted_weights_add_up_to_one():
     for epoch in (0, 50, 199):
         k0, k1 = fitted_weights(epoch)

@@ -138,3 +138,15 @@ def test_two_methods_that_do_the_whole_update_are_refused():
 def test_an_impossible_factor_is_refused():
     with pytest.raises(ConfigError, match=r'MMPareto\.alpha is 0; it must be more than 0'):
         MMPareto(alpha=0)
+
+
+def test_a_frozen_branch_is_left_alone():
+    model = toy_model()
+    model.encoders['audio'].requires_grad_(False)
+    before = weights(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    hook = MMPareto()
+    hook.attach(model, optimizer)
+    model.train_step(toy_batch(), OptimWrapper(optimizer))
+    moved = {name for name, p in weights(model).items() if not torch.equal(p, before[name])}
+    assert moved == {name for name in before if 'audio' not in name} and float(hook.read_log()['audio']) == 1
