@@ -25,7 +25,7 @@ def linear_relu(x: Tensor, weight: Tensor, bias: Tensor, dropout: float = 0.0) -
         bias: ``(K,)``.
         dropout: Probability of dropping an element: 0 outside training. Taken to a multiple of 2^-16 on a CPU.
     """
-    if _leave_to_torch(x):
+    if leave_to_torch(x):
         return F.dropout(F.relu(F.linear(x, weight, bias)), dropout)
     return _LinearReLU.apply(x, weight, bias, dropout)
 
@@ -35,7 +35,7 @@ def linear_relu_mean(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
     The gradient of the mean is spread over the cells and rectified in one pass.
     """
-    if _leave_to_torch(x):
+    if leave_to_torch(x):
         return F.relu(F.linear(x, weight, bias)).mean(1)
     return _LinearReLUMean.apply(x, weight, bias)
 
@@ -49,7 +49,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
     """
     if p == 0:
         return x
-    if x.device.type != 'cpu' or _leave_to_torch(x):
+    if x.device.type != 'cpu' or leave_to_torch(x):
         return F.dropout(x, p)
     return x * keep_mask(x, p).to(x.dtype).mul_(_scale(x, p))
 
@@ -58,8 +58,35 @@ def keep_mask(x: Tensor, p: float) -> Tensor:
     """Booleans like ``x``, False with probability ``p``, from torch's generator of the device of ``x``."""
     if x.device.type != 'cpu':
         return torch.rand(x.shape, device=x.device) >= p
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-2 ** 63, None)
-    return (words.view(torch.int16)[:x.numel()] >= _dropped_levels(p) - _LEVELS // 2).view(x.shape)
+    return _levels(x) >= _dropped_levels(p) - _LEVELS // 2
+
+
+def drop_(x: Tensor, p: float, generator: torch.Generator | None = None) -> None:
+    """Set elements to 0 with probability ``p``, in place and without scaling the others.
+
+    Comparing floats and choosing is one pass; a boolean mask takes two that are slower.
+
+    Args:
+        x: Any shape; no gradient passes.
+        p: Probability, taken to a multiple of 2^-16 on a CPU.
+        generator: Source of the random numbers on the device of ``x``; torch's own by default.
+    """
+    if x.device.type != 'cpu':
+        x.mul_(torch.rand(x.shape, device=x.device, generator=generator) >= p)
+        return
+    torch.ops.aten.threshold_backward.grad_input(x, _levels(x, generator).to(x.dtype),
+                                                 _dropped_levels(p) - _LEVELS // 2 - 0.5, grad_input=x)
+
+
+def kept_share(x: Tensor, p: float) -> float:
+    """The probability with which :func:`keep_mask` and :func:`drop_` keep an element."""
+    return 1 - _dropped_levels(p) / _LEVELS if x.device.type == 'cpu' else 1 - p
+
+
+def _levels(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Random int16 numbers like ``x``."""
+    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-2 ** 63, None, generator=generator)
+    return words.view(torch.int16)[:x.numel()].view(x.shape)
 
 
 def _dropped_levels(p: float) -> int:
@@ -67,12 +94,11 @@ def _dropped_levels(p: float) -> int:
 
 
 def _scale(x: Tensor, p: float) -> float:
-    """One over the probability with which :func:`keep_mask` keeps an element."""
-    kept = 1 - _dropped_levels(p) / _LEVELS if x.device.type == 'cpu' else 1 - p
+    kept = kept_share(x, p)
     return 1 / kept if kept else 0.0
 
 
-def _leave_to_torch(x: Tensor) -> bool:
+def leave_to_torch(x: Tensor) -> bool:
     """Whether autocast chooses the types, or a compiler or a tracer wants to see the plain operations."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled(x.device.type)
 
@@ -86,7 +112,7 @@ class _LinearReLU(torch.autograd.Function):
         out = F.linear(x, weight, bias) if ctx.scale == 1 else F.linear(x, weight * ctx.scale, bias * ctx.scale)
         out.relu_()
         if p:
-            out.mul_(keep_mask(out, p))
+            drop_(out, p)
         ctx.save_for_backward(x, weight, out)
         return out
 

@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from avmm.models.attention import ChannelGate, MapSource
+from avmm.models.attention.functional import kept_share, leave_to_torch
 from avmm.registry import MODELS
 from avmm.utils import ConfigError
-from projects.dmin.dmin.location_features import LocationFeatures, kept_share
+from projects.dmin.dmin.location_features import LocationFeatures
 from projects.dmin.dmin.recurrence import SharedInputLSTM
 
 
@@ -93,7 +94,7 @@ class AGTA(MapSource, nn.Module):
         # the rounding of a factor that all locations share.
         double = (x.double() for x in (sound, self.audio.weight, self.audio.bias))
         factors = F.relu(F.linear(*double)).to(cells.dtype)
-        if plain_operations(cells):
+        if leave_to_torch(cells):
             cells = cells * gain.unsqueeze(1)
             shown = F.relu(self.visual(cells))
             pooled = bilinear_pool(shown, factors.unsqueeze(1), self.factors, rate)
@@ -102,7 +103,7 @@ class AGTA(MapSource, nn.Module):
         # One product with both weights; rows of a group lie apart, so that the group is summed along memory.
         weight = torch.cat([self._apart(self.visual.weight), self.temporal_visual.weight])
         bias = torch.cat([self._apart(self.visual.bias), self.temporal_visual.bias])
-        factors = (factors.unflatten(1, (-1, self.factors)) / kept_share(rate)).transpose(1, 2).contiguous()
+        factors = (factors.unflatten(1, (-1, self.factors)) / kept_share(cells, rate)).transpose(1, 2).contiguous()
         return LocationFeatures.apply(cells, gain, factors, weight, bias, steps, rate, self.recompute)
 
     def run_lstm(self, seen: Tensor, sound: Tensor) -> Tensor:
@@ -115,7 +116,7 @@ class AGTA(MapSource, nn.Module):
         Returns:
             ``(S, B, L, hidden)``.
         """
-        if plain_operations(seen) or (seen.is_cuda and not self.recompute):
+        if leave_to_torch(seen) or (seen.is_cuda and not self.recompute):
             shared = sound.unsqueeze(2).expand_as(seen)
             steps = torch.cat([seen + shared, shared], -1)
             return self.lstm(steps.flatten(1, 2))[0].unflatten(1, seen.shape[1:3])
@@ -142,11 +143,6 @@ class AGTA(MapSource, nn.Module):
         # Added before they are joined: the other way round, the gradients of both biases would share their memory.
         bias = torch.cat([a + b for a, b in zip(both('bias_ih'), both('bias_hh'), strict=True)])
         return torch.cat(both('weight_ih')), torch.stack(both('weight_hh')), bias
-
-
-def plain_operations(x: Tensor) -> bool:
-    """Whether autocast chooses the types, or a compiler or a tracer wants to see operations of torch."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled(x.device.type)
 
 
 def bilinear_pool(visual: Tensor, audio: Tensor, factors: int = 5, dropout: float = 0.0) -> Tensor:

@@ -13,26 +13,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from avmm.models.attention.functional import drop_
+
 #: Norms below it are taken for it, as in :func:`torch.nn.functional.normalize`.
 EPS = 1e-12
 #: Numbers of the widest array of a block: about 4 MB, the share of a core in a processor's cache.
 BLOCK = 1 << 19
-#: Steps of the probability of dropout: a 16-bit number is drawn for every product.
-_STEPS = 1 << 16
-
-
-def kept_share(p: float) -> float:
-    """Share of the products that a dropout of ``p`` keeps: ``1 - p`` to within 1e-5."""
-    return 1 - round(p * _STEPS) / _STEPS
-
-
-def drop_(values: Tensor, p: float, generator: torch.Generator) -> None:
-    """Zero the share ``1 - kept_share(p)`` of the values, in place, without scaling the others."""
-    bits = torch.empty((values.numel() + 3) // 4, dtype=torch.int64, device=values.device)
-    bits.random_(-(1 << 63), None, generator=generator)
-    chance = bits.view(torch.int16)[:values.numel()].view(values.shape).to(values.dtype)
-    torch.ops.aten.threshold_backward.grad_input(values, chance, round(p * _STEPS) - _STEPS // 2 - 0.5,
-                                                 grad_input=values)
 
 
 def where_positive(values: Tensor, marks: Tensor, above: float = 0.0) -> Tensor:
