@@ -47,12 +47,14 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
     return np.ascontiguousarray(samples.T), rate
 
 
-def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None,
+                     mono: bool = False) -> tuple[np.ndarray, int]:
     """Read the sound track of a video with PyAV.
 
     Args:
         path: The video file.
         sample_rate: Rate in Hz that the decoder shall resample to. None keeps that of the track.
+        mono: Whether the decoder shall mix the channels and round to 16 bits, as ``ffmpeg -ac 1`` does for a wav.
 
     Returns:
         Samples as float32 ``(channels, L)`` in [-1, 1], and their rate in Hz.
@@ -69,7 +71,9 @@ def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None) ->
             if not container.streams.audio:
                 raise NoSoundError(f'{path}: the video has no sound track')
             track = container.streams.audio[0]
-            resampler = av.AudioResampler('fltp', rate=sample_rate)
+            # Mixed as floats, two channels could add up to more than 1; ffmpeg weighs them otherwise for integers.
+            kind = ('s16p', 'mono') if mono else ('fltp', None)
+            resampler = av.AudioResampler(*kind, rate=sample_rate)
             parts = [part.to_ndarray() for frame in chain(container.decode(track), [None])
                      for part in resampler.resample(frame)]
             rate = sample_rate or track.rate
@@ -77,7 +81,8 @@ def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None) ->
         raise DataError(f'{path}: the sound track cannot be decoded') from error
     if not parts:
         raise DataError(f'{path}: the sound track holds no samples')
-    return np.concatenate(parts, axis=1), rate
+    samples = np.concatenate(parts, axis=1)
+    return (samples / np.float32(32768) if mono else samples), rate
 
 
 def _reason(error: Exception) -> str:
