@@ -28,7 +28,7 @@ from mmengine.registry import DefaultScope  # noqa: E402
 
 from avmm.registry import MODELS  # noqa: E402
 from avmm.structures import AVDataSample  # noqa: E402
-from benchmarks.dmin import RECIPES, DenseAttention, Training  # noqa: E402
+from benchmarks.dmin import DenseAttention, Training  # noqa: E402
 
 CONFIGS = dict(supervised='dimn_supv', a2v='dcmr_a2v')
 # Freed memory goes back at once, so that the peak is what was in use.
@@ -62,8 +62,8 @@ def our_step(task: str, dtype: str, size: int, length: int = 10, recompute: bool
         cfg.model.visual_attention.recompute = True
     with DefaultScope.overwrite_default_scope('avmm'):
         model = MODELS.build(cfg.model).train()
-        wrapper = build_optim_wrapper(model, dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-4),
-                                                  clip_grad=dict(max_norm=RECIPES[task][1])))
+        schedule = Config.fromfile(REPO / 'projects/dmin/configs/_base_/schedules/supv.py')
+        wrapper = build_optim_wrapper(model, schedule.optim_wrapper)
     _, batch = batch_of(task, size, length, getattr(torch, dtype))
     return lambda: model.train_step(batch, wrapper)
 
