@@ -104,6 +104,19 @@ def test_what_is_complete_is_not_made_again(run_tool, download, tmp_path):
     assert (out / 'train.csv').read_text() == rows(*TRAIN)
 
 
+def test_files_that_were_damaged_later(run_tool, download, tmp_path):
+    out = tmp_path / 'out'
+    assert run_tool(NAME, download, '--out', out, '--workers', 0).status == 0
+    audio = out / 'processed_dataset' / 'train' / 'audio'
+    (audio / 'ANG' / f'{TRAIN[0]}.wav').write_bytes(b'')
+    (audio / 'SAD' / f'{TRAIN[1]}.wav').write_bytes(b'RIFF')
+    result = run_tool(NAME, download, '--out', out, '--workers', 0)
+    assert result.status == 1 and 'train: 2 of 3 clips are complete, 1 made now' in result.out
+    assert '     1  a file in --out is damaged; remove it and start again\n' in result.out
+    assert report(out)['dropped'][0]['reason'].startswith(
+        f'a file in --out is damaged; remove it and start again [{audio}/SAD/{TRAIN[1]}.wav: ')
+
+
 def test_another_size_needs_another_folder(run_tool, download, tmp_path):
     out = tmp_path / 'out'
     assert run_tool(NAME, download, '--out', out, '--workers', 0).status == 0
@@ -126,10 +139,11 @@ def test_wav_files_can_be_links(run_tool, download, tmp_path):
     (['SRC/nothing'], 'SRC/nothing: no such folder; give the folder of the download'),
     (['SRC/AudioWAV'], 'SRC/AudioWAV/VideoFlash: no such folder; the download has it'),
     (['SRC', '--lists', 'SRC/AudioWAV'], 'SRC/AudioWAV/train.csv: the list file is missing'),
-    (['SRC', '--out', 'SRC'], '--out SRC: this is the folder of the download; choose another one'),
+    (['SRC', '--out', 'SRC'], '--out SRC: the download is in it; choose another folder'),
+    (['SRC', '--out', 'SRC/..'], '--out SRC/..: the download is in it; choose another folder'),
     (['SRC', '--out', 'SRC/AudioWAV'], 'SRC/AudioWAV: it was not made by this command; choose another --out'),
-    (['SRC', '--lists', 'OUT'], '--lists OUT: lists of what is complete are written there; keep the published ones '
-     'in another folder'),
+    (['SRC', '--lists', 'OUT'], '--lists OUT: lists of what is complete are written to --out; keep the published '
+     'ones in another folder'),
     (['SRC', '--workers', '-1'], '--workers -1: choose 0 or more'),
     (['SRC', '--short-side', '8'], '--short-side 8: choose 16 pixels or more, or 0 to keep the size'),
     (['SRC', '--frames-per-second', '-1'], '--frames-per-second -1: choose 0 (only the first frame) or more'),

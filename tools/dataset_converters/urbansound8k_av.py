@@ -34,7 +34,7 @@ from avmm.datasets.preparation import (
     preparation_parser,
     prepare,
 )
-from avmm.datasets.preparation.clip_job import IMAGE_SUFFIXES
+from avmm.datasets.transforms.loading_frames import IMAGE_SUFFIXES
 from avmm.datasets.urbansound8k_av import training_sizes
 from avmm.utils import ConfigError, DataError
 from avmm.utils.cli import run_cli

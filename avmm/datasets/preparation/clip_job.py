@@ -3,15 +3,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from avmm.datasets.av_clip_dataset import AVClipDataset, read_rows
+from avmm.datasets.transforms.loading_frames import IMAGE_SUFFIXES
 from avmm.media import VideoFrames, read_audio, read_image, read_video_audio, replacing, write_jpg, write_wav
 from avmm.utils import DataError
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.flv', '.mkv', '.webm', '.mov')
 _LFS_POINTER = b'version https://git-lfs'
 
@@ -95,7 +96,7 @@ class ClipJob:
     @property
     def complete(self) -> bool:
         """Whether every file is there; none ever appears before it is whole."""
-        return self.sound_target.exists() and all(p.target.exists() for p in self.pictures)
+        return all(_is_there(path) for path in (self.sound_target, *(p.target for p in self.pictures)))
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,11 @@ def make_clip(job: ClipJob) -> Outcome:
             make(job)
         except DataError as error:
             return Outcome(job, 'dropped', f'{kind}: {_reason(path, str(error))}')
-    return Outcome(job, 'kept' if kept else 'made', '; '.join(filter(None, (job.note, _short(job)))))
+    try:
+        notes = filter(None, (job.note, _short(job)))
+    except DataError as error:
+        return Outcome(job, 'dropped', str(error))
+    return Outcome(job, 'kept' if kept else 'made', '; '.join(notes))
 
 
 def clip_jobs(data: AVClipDataset, list_file: str, sources: Callable[[str, str], Mapping], out: Path,
@@ -220,6 +225,15 @@ def _make_sound(job: ClipJob) -> None:
         write_wav(path, samples, rate)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether there is a folder, or a file that a power cut has not left empty."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(state.st_mode) or state.st_size > 0
+
+
 def _copy(source: Path, target: Path, link: bool) -> None:
     if link:
         try:
@@ -238,7 +252,8 @@ def _short(job: ClipJob) -> str:
     try:
         seconds = soundfile.info(job.sound_target).duration
     except soundfile.LibsndfileError as error:
-        raise DataError(f'{job.sound_target}: it is damaged; remove it and start again ({error})') from None
+        raise DataError('a file in --out is damaged; remove it and start again '
+                        f'[{job.sound_target}: {error}]') from None
     return f'sound: shorter than {job.short_sound:g} s ({seconds:.2f} s)' if seconds < job.short_sound else ''
 
 

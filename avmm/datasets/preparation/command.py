@@ -62,15 +62,16 @@ def check_source(args: argparse.Namespace, *folders: str) -> None:
         raise ConfigError(f'--short-side {args.short_side}: choose 16 pixels or more, or 0 to keep the size')
     if not args.source.is_dir():
         raise ConfigError(f'{args.source}: no such folder; give the folder of the download')
-    if args.source.resolve() == args.out.resolve():
-        raise ConfigError(f'--out {args.out}: this is the folder of the download; choose another one')
+    # --overwrite removes what is in --out.
+    if args.source.resolve().is_relative_to(args.out.resolve()):
+        raise ConfigError(f'--out {args.out}: the download is in it; choose another folder')
     for folder in folders:
         if not (args.source / folder).is_dir():
             raise DataError(f'{args.source / folder}: no such folder; the download has it')
     if 'lists' in args:
         args.lists = args.lists or args.source
-        if args.lists.resolve() == args.out.resolve():
-            raise ConfigError(f'--lists {args.lists}: lists of what is complete are written there; '
+        if args.lists.resolve().is_relative_to(args.out.resolve()):
+            raise ConfigError(f'--lists {args.lists}: lists of what is complete are written to --out; '
                               'keep the published ones in another folder')
 
 
