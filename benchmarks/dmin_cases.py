@@ -93,7 +93,8 @@ def steps(repeats: int) -> None:
                                            'recompute float32': our_step('supervised', 'float32', 32, recompute=True)},
             repeats)
     plain = DenseAttention(256, 4).double().eval()
-    ours = MODELS.build(dict(type='avmm.DenseInterModalityAttention')).double().eval()
+    with DefaultScope.overwrite_default_scope('avmm'):
+        ours = MODELS.build(dict(type='DenseInterModalityAttention')).double().eval()
     ours.load_state_dict(plain.state_dict())
     query, memory = torch.randn(10, 32, 256).double(), torch.randn(20, 32, 256).double()
     first = [x.transpose(0, 1).contiguous() for x in (query, memory)]
