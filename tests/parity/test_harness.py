@@ -1,6 +1,7 @@
 """The harness itself: the seeded arrays, what it finds, and that a wrong model does not pass."""
 from __future__ import annotations
 
+import sys
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -99,7 +100,7 @@ def test_a_wrong_model_fails(monkeypatch):
 
 def test_a_model_with_exchanged_modalities_fails(monkeypatch):
     adapter = harness.adapter_of('inverse_balance')
-    monkeypatch.setitem(adapter.FUSIONS, 'film', dict(type='FiLMFusion', condition='visual'))
+    monkeypatch.setitem(sys.modules['inverse_balance_common'].FUSIONS, 'film', dict(type='FiLMFusion', condition='visual'))
     with pytest.raises(AssertionError, match='grad_a'):
         harness.check_case(FUSION_CASE.with_name('fusion_film.npz'), adapter)
 
@@ -203,7 +204,7 @@ def test_seeded_noise_is_that_of_the_official_parameter():
     adapter = harness.adapter_of('inverse_balance')
     with DefaultScope.overwrite_default_scope('avmm'):
         net = MODELS.build(dict(
-            type='AVClassifier', num_classes=3, fusion=adapter.FUSIONS['sum'],
+            type='AVClassifier', num_classes=3, fusion=dict(type='SumFusion'),
             encoders={m: dict(type='SmallConvNet', in_channels=c, widths=(2, )) for m, c in
                       (('audio', 1), ('visual', 3))}))
     noise = adapter.SeededNoise(net, seed=4)
