@@ -1,7 +1,6 @@
 """The harness itself: the seeded arrays, what it finds, and that a wrong model does not pass."""
 from __future__ import annotations
 
-import sys
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import harness
 import numpy as np
 import pytest
 import torch
+from inverse_balance_common import FUSIONS, SeededNoise
 from mmengine.registry import DefaultScope
 
 from avmm.models.fusion import ConcatFusion, classifier_to_official
@@ -100,7 +100,7 @@ def test_a_wrong_model_fails(monkeypatch):
 
 def test_a_model_with_exchanged_modalities_fails(monkeypatch):
     adapter = harness.adapter_of('inverse_balance')
-    monkeypatch.setitem(sys.modules['inverse_balance_common'].FUSIONS, 'film', dict(type='FiLMFusion', condition='visual'))
+    monkeypatch.setitem(FUSIONS, 'film', dict(type='FiLMFusion', condition='visual'))
     with pytest.raises(AssertionError, match='grad_a'):
         harness.check_case(FUSION_CASE.with_name('fusion_film.npz'), adapter)
 
@@ -201,13 +201,12 @@ def test_the_adapter_works_in_double_precision():
 
 
 def test_seeded_noise_is_that_of_the_official_parameter():
-    adapter = harness.adapter_of('inverse_balance')
     with DefaultScope.overwrite_default_scope('avmm'):
         net = MODELS.build(dict(
             type='AVClassifier', num_classes=3, fusion=dict(type='SumFusion'),
             encoders={m: dict(type='SmallConvNet', in_channels=c, widths=(2, )) for m, c in
                       (('audio', 1), ('visual', 3))}))
-    noise = adapter.SeededNoise(net, seed=4)
+    noise = SeededNoise(net, seed=4)
     like = torch.zeros(2, 1, 3, 3)
     first, second = noise('encoders.audio.blocks.0.weight', like), noise('encoders.audio.blocks.0.weight', like)
     np.testing.assert_array_equal(first, golden.array('noise.0.audio_net.blocks.0.weight', (2, 1, 3, 3), 4))
