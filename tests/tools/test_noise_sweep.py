@@ -50,6 +50,35 @@ def test_the_noise_is_that_of_batch_noise_and_repeats(sweep, monkeypatch):
     assert first == second
 
 
+def test_the_numbers_are_those_of_the_eval_augments(sweep, toy):
+    import torch
+
+    from avmm.apis import init_model
+    from avmm.utils.config import load_config
+    from avmm.utils.tooling import build_loader
+    _, rows = sweep('--snr', -3, '--modality', 'visual', '--seed', 5)
+    cfg = load_config(toy[0])
+    cfg.model.data_preprocessor = dict(type='AVDataPreprocessor', eval_augments=[
+        dict(type='BatchNoise', snr=-3.0, modality='visual')])
+    model, hits = init_model(cfg, toy[1]), 0
+    for number, batch in enumerate(build_loader(cfg, 'test', 5)):
+        torch.manual_seed((5 * 1_000_003 + number) * 1009)
+        hits += sum(int(sample.pred_label) == sample.gt_label for sample in model.test_step(batch))
+    assert float(rows['visual', '-3', 'accuracy/joint']['mean']) == pytest.approx(100 * hits / 16)
+
+
+def test_whole_numbers_are_refused():
+    import runpy
+    from pathlib import Path
+
+    import torch
+    tool = runpy.run_path(str(Path(__file__).resolve().parents[2] / 'tools' / TOOL))
+    halves = tool['_as_floats'](dict(audio=torch.ones(2).half(), visual=1), 'audio')
+    assert halves['audio'].dtype == torch.float32 and halves['visual'] == 1
+    with pytest.raises(tool['ConfigError'], match='--modality audio: the model takes it as whole numbers'):
+        tool['_as_floats'](dict(audio=[torch.ones(2, dtype=torch.uint8)]), 'audio')
+
+
 def test_an_earlier_table_is_drawn_beside(sweep, tmp_path):
     sweep('--snr', 0, '--name', 'first, of two')
     alone = (tmp_path / 'sweep.png').read_bytes()

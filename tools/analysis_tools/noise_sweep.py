@@ -1,7 +1,7 @@
 """How a checkpoint fares as noise drowns one modality: every metric of the config, by signal-to-noise ratio.
 
-The noise is that of BatchNoise, among the eval_augments of the data preprocessor: white, its power that of the whole
-batch's input over 10 ** (SNR / 10). One pass over the data serves all ratios.
+The noise is that of BatchNoise as the last of the data preprocessor's eval_augments: white, its power that of the
+whole batch's input, as the model takes it, over 10 ** (SNR / 10). One pass over the data serves all ratios.
 """
 from __future__ import annotations
 
@@ -84,21 +84,38 @@ def sweep(model, loader, points: list[Point], evaluators: list, seed: int) -> li
     import torch
 
     from avmm.models.data_preprocessors.batch_noise import BatchNoise
-    preprocessor = model.data_preprocessor
-    own = list(preprocessor.eval_augments)
     count = 0
     with torch.no_grad():
         for number, batch in enumerate(track(loader, 'evaluating')):
-            count += len(batch['data_samples'])
+            data = model.data_preprocessor(batch, False)
+            count += len(data['data_samples'])
             for (modality, snr, draw), evaluator in zip(points, evaluators, strict=True):
-                preprocessor.eval_augments = own + ([BatchNoise(snr, modality)] if modality else [])
-                # One pattern for every ratio, so that rows differ by its strength alone.
-                torch.manual_seed((seed * 1_000_003 + number) * 1009 + draw)
                 # A prediction writes into its samples.
-                again = dict(batch, data_samples=copy.deepcopy(batch['data_samples']))
-                evaluator.process(data_samples=model.test_step(again), data_batch=again)
-    preprocessor.eval_augments = own
+                inputs, samples = data['inputs'], copy.deepcopy(data['data_samples'])
+                if modality:
+                    # One pattern for every ratio, so that rows differ by its strength alone.
+                    torch.manual_seed((seed * 1_000_003 + number) * 1009 + draw)
+                    inputs, samples = BatchNoise(snr, modality)(_as_floats(inputs, modality), samples)
+                outputs = model(inputs, samples, mode='predict')
+                evaluator.process(data_samples=outputs, data_batch=dict(batch, data_samples=samples))
     return [evaluator.evaluate(count) for evaluator in evaluators]
+
+
+def _as_floats(inputs: dict, modality: str) -> dict:
+    """The inputs with the modality in full precision, in which powers do not overflow.
+
+    Raises:
+        ConfigError: If it is of whole numbers, to which noise cannot be added.
+    """
+    import torch
+    value = inputs.get(modality)
+    if value is None:
+        return inputs
+    if not all(part.is_floating_point() for part in (value if isinstance(value, list) else [value])):
+        raise ConfigError(f'--modality {modality}: the model takes it as whole numbers, to which noise cannot be '
+                          'added; let the data preprocessor normalise it')
+    floats = [part.float() for part in value] if isinstance(value, list) else value.to(torch.float32)
+    return dict(inputs, **{modality: floats})
 
 
 def summarise(name: str, points: list[Point], metrics: list[dict[str, float]]) -> list[list]:
@@ -149,19 +166,20 @@ def draw(tables: list[list[list]], keys: list[str], modalities: list[str]):
         axis.set_title(f'noise on {modality}', fontsize=10)
         axis.set_xlabel('signal-to-noise ratio (dB)', fontsize=9)
         tidy(axis)
-    axes[0][0].set_ylabel('accuracy (%)' if all(k.startswith('accuracy/') for k in keys) else 'metric', fontsize=9)
+    axes[0][0].set_ylabel('accuracy (%)' if all('accuracy/' in key for key in keys) else 'metric', fontsize=9)
     figure.legend(loc='outside lower center', ncols=3, fontsize=8, frameon=False)
     return figure
 
 
 def show(rows: list[list], keys: list[str]) -> None:
     """Print the table, a line for each modality and ratio."""
-    print(f'{"noise on":<10}{"SNR (dB)":>9}' + ''.join(f'{key:>20}' for key in keys))
+    wide = max(16, *(len(key) + 2 for key in keys))
+    print(f'{"noise on":<10}{"SNR (dB)":>9}' + ''.join(f'{key:>{wide}}' for key in keys))
     for modality, snr in dict.fromkeys((row[1], row[2]) for row in rows):
         values = {row[3]: row for row in rows if (row[1], row[2]) == (modality, snr)}
         cells = [f'{values[key][4]:.2f}' + (f' ± {values[key][5]:.2f}' if values[key][6] > 1 else '')
                  if key in values else '' for key in keys]
-        print(f'{modality:<10}{snr or "-":>9}' + ''.join(f'{cell:>20}' for cell in cells))
+        print(f'{modality:<10}{snr or "-":>9}' + ''.join(f'{cell:>{wide}}' for cell in cells))
 
 
 def main(argv: list[str] | None = None) -> None:
