@@ -43,11 +43,11 @@ class TripletAttention(nn.Module):
         channels = torch.sigmoid(self.affine_v_c_att(pooled)).reshape(b * t, 1, d)
         cells = cells * (channels + 1)
         shown, heard = F.relu(self.affine_video_2(cells)), F.relu(self.affine_audio_2(sound))
-        pooled = torch.stack([self.pool(shown[:, s], heard) for s in range(h * w)], 1)
+        pooled = torch.stack([self.pool(cell, heard) for cell in shown.unbind(1)], 1)
         seen, sound = F.relu(self.Linear_visual(cells)), F.relu(self.Linear_audio(sound))
         moving = []
-        for s in range(h * w):
-            steps = torch.cat([seen[:, s] + sound, sound], -1).reshape(b, t, -1).transpose(1, 0)
+        for cell in seen.unbind(1):
+            steps = torch.cat([cell + sound, sound], -1).reshape(b, t, -1).transpose(1, 0)
             moving.append(self.lstm(steps)[0].transpose(1, 0).reshape(b * t, -1))
         scores = torch.tanh(self.affine_v_s_att(torch.stack(moving, 1) + pooled)).transpose(2, 1)
         return torch.bmm(F.softmax(scores, -1), cells).squeeze(1).reshape(b, t, d)
