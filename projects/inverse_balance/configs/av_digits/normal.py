@@ -1,4 +1,4 @@
-# Evidence on AV-Digits: the plain network, no balancing. Twelve short epochs.
+# Evidence on AV-Digits: the plain network, no balancing. Ten short epochs.
 # Launch:   python tools/train.py projects/inverse_balance/configs/av_digits/normal.py
 # All rows: python projects/inverse_balance/tools/evidence.py
 _base_ = [
@@ -31,14 +31,14 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline, indices=480), **lo
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline), **loader)
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline), **loader)
 
-train_cfg = dict(max_epochs=12)
-param_scheduler = dict(T_max=12)
-default_hooks = dict(checkpoint=dict(interval=12, save_best=None), learning_curve=None)
+train_cfg = dict(max_epochs=10)
+param_scheduler = dict(T_max=10)
+default_hooks = dict(checkpoint=dict(interval=10, save_best=None), learning_curve=None)
 visualizer = dict(vis_backends=[dict(type='LocalVisBackend')])
 
 # The published windows, shortened like the run: the branches are balanced for the first half of it.
-ogmge = dict(type='OGMGE', alpha=0.8, starts=0, ends=5)
-mslr = dict(type='MSLRDynamic', factors=dict(audio=0.9, visual=1.1), memory=2, starts=0, ends=5)
+ogmge = dict(type='OGMGE', alpha=0.8, starts=0, ends=4)
+mslr = dict(type='MSLRDynamic', factors=dict(audio=0.9, visual=1.1), memory=2, starts=0, ends=4)
 lfm = dict(type='LFM', space='feature', weights='constant', weight=1.0)
 joint = dict(type='UnimodalLoss')
 inverse = dict(type='InverseEffectiveness', gamma=1.0)
