@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
 # Test a CMRAN checkpoint with full supervision on the test split; official checkpoints go through tools/model_converters/convert.py.
 #
-#   bash projects/cmran/tools/supv_test.sh CHECKPOINT [options of tools/test.py]
+#   bash projects/cmran/tools/supv_test.sh [--dry-run] CHECKPOINT [options of tools/test.py]
 #   bash projects/cmran/tools/supv_test.sh work_dirs/cmran_supv_1xb32-200e_ave/epoch_200.pth --out predictions.npz
+#
+# --dry-run, first, prints the command and does nothing.
 set -euo pipefail
-if [[ $# -lt 1 || "$1" == -h || "$1" == --help ]]; then
-  sed -n '2,5p' "$0" | sed 's/^# \{0,1\}//'
-  [[ "${1:-}" == -h || "${1:-}" == --help ]] && exit 0 || exit 2
-fi
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
-exec "${PYTHON:-python}" "$root/tools/test.py" "$root/projects/cmran/configs/cmran_supv_1xb32-200e_ave.py" "$@"
+source "$(dirname "${BASH_SOURCE[0]}")/../../../tools/recipe.sh"
+recipe test projects/cmran/configs/cmran_supv_1xb32-200e_ave.py "$@"
