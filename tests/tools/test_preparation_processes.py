@@ -37,6 +37,8 @@ def download(tmp_path) -> Path:
 def prepare_slowly(args: list[str], errors: Path) -> None:
     """What is stopped: the converter, with a tenth of a second more for a picture."""
     import avmm.datasets.preparation.clip_job as clip_job
+    # A job in the background of a shell ignores SIGINT, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     write_jpg = clip_job.write_jpg
 
     def slow(*picture) -> None:
