@@ -6,5 +6,5 @@
 #
 # --dry-run, first, prints the command and does nothing.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../../../tools/recipe.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../../recipe.sh"
 recipe train projects/cmran/configs/cmran_weak_1xb32-200e_ave.py "$@"

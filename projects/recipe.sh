@@ -1,6 +1,6 @@
 # Sourced by the scripts of projects that start one recipe:
 #
-#   source tools/recipe.sh
+#   source projects/recipe.sh
 #   recipe train|test CONFIG "$@"        prints the head of the script on --help, and the command alone on --dry-run
 recipe() {
   local task=$1 config=$2 run=exec root
