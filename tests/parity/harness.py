@@ -24,6 +24,8 @@ from typing import Any
 
 import golden
 import numpy as np
+from mmengine.registry import DefaultScope
+from torch import Tensor
 
 HERE = Path(__file__).resolve().parent
 STORED = HERE.parent / 'data' / 'parity'
@@ -101,6 +103,27 @@ def adapter_of(project: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def run_part(parts: dict[str, Any], meta: dict[str, Any], *arguments: Any) -> dict[str, np.ndarray]:
+    """The outputs of a case by the part of an adapter whose prefix fits its name, the longest if several do.
+
+    Args:
+        parts: ``{prefix of the case: function(meta, *arguments) -> outputs}``.
+        meta: Description of the case.
+        *arguments: Further arguments of the function.
+
+    Raises:
+        Unclaimed: If none fits.
+    """
+    fitting = [prefix for prefix in parts if meta['case'].startswith(prefix)]
+    if not fitting:
+        raise Unclaimed(f'no part of the adapter claims the case {meta["case"]!r}')
+    # As in a config: default_scope = 'avmm'.
+    with DefaultScope.overwrite_default_scope('avmm'):
+        outputs = parts[max(fitting, key=len)](meta, *arguments)
+    return {name: np.asarray(value.detach() if isinstance(value, Tensor) else value)
+            for name, value in outputs.items()}
 
 
 def is_slow(case: Case) -> bool:

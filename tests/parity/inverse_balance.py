@@ -8,12 +8,9 @@ import inverse_balance_functions
 import inverse_balance_model
 import inverse_balance_ogmge
 import inverse_balance_steps
-import numpy as np
 import torch
-from harness import Unclaimed
+from harness import run_part
 from inverse_balance_common import Arrays
-from mmengine.registry import DefaultScope
-from torch import Tensor
 
 PARTS = {**inverse_balance_data.PARTS, **inverse_balance_functions.PARTS, **inverse_balance_model.PARTS,
          **inverse_balance_ogmge.PARTS, **inverse_balance_steps.PARTS}
@@ -24,13 +21,6 @@ SLOW = ('traj_normal', 'traj_ogm', 'traj_mslr', 'traj_lfm', 'traj_aba_', 'traj_c
 
 
 def run(meta: dict[str, Any], inputs: Arrays, state: Arrays, dtype: str) -> Arrays:
-    """The outputs of a case; see ``harness``. The longest prefix that fits claims it."""
-    fitting = [prefix for prefix in PARTS if meta['case'].startswith(prefix)]
-    if not fitting:
-        raise Unclaimed(f'no part of the adapter claims the case {meta["case"]!r}')
+    """The outputs of a case; see ``harness``."""
     tensors = {name: torch.as_tensor(value) for name, value in state.items()}
-    # As in a config: default_scope = 'avmm'.
-    with DefaultScope.overwrite_default_scope('avmm'):
-        outputs = PARTS[max(fitting, key=len)](meta, inputs, tensors, getattr(torch, dtype))
-    return {name: np.asarray(value.detach() if isinstance(value, Tensor) else value)
-            for name, value in outputs.items()}
+    return run_part(PARTS, meta, inputs, tensors, getattr(torch, dtype))

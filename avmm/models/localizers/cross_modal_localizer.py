@@ -108,8 +108,12 @@ class CrossModalLocalizer(EventLocalizer):
             visual=VisualBranch(encoders['visual'], widths['visual'], projection, projection_dropout, attention)))
         self.decoders = nn.ModuleDict({
             m: build(decoder, 'CrossModalDecoder', in_channels=widths[m]) for m in self.modalities})
-        self.interaction = build(interaction, 'AVInteraction')
+        self.interaction = self.build_interaction(interaction, channels)
         self.widen()
+
+    def build_interaction(self, cfg: dict | None, channels: int) -> nn.Module:
+        """The module that :meth:`fuse_segments` ends with."""
+        return MODELS.build(dict(dict(type='AVInteraction', channels=channels), **(cfg or {})))
 
     def branch(self, modality: str) -> nn.Module:
         """Temporal encoder of the audio; projection, attention and temporal encoder of the visual modality.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avmm.models.attention import recorded_maps
 from avmm.models.base import Feats
@@ -53,11 +53,13 @@ class DCMR(CrossModalLocalizer):
     def __init__(self, head: dict, direction: str = 'a2v', matching: dict | None = None, **options):
         if direction not in DIRECTIONS:
             raise ConfigError(f'DCMR.direction is {direction!r}; it must be one of {", ".join(DIRECTIONS)}')
-        super().__init__(head, projection=False, **options)
+        super().__init__(head, projection=False, interaction=matching, **options)
         self.direction = direction
         self.query, self.searched = DIRECTIONS[direction]
-        # In the place of the interaction of both modalities, which has no part in this.
-        self.interaction = MODELS.build(dict(matching or dict(type='AccumulatingMatching')))
+
+    def build_interaction(self, cfg: dict | None, channels: int) -> nn.Module:
+        """The matching step, in the place of the interaction of both modalities."""
+        return MODELS.build(dict(cfg or dict(type='AccumulatingMatching')))
 
     def extract_feat(self, inputs: dict[str, Tensor]) -> Feats:
         """As :class:`CrossModalLocalizer`, and the ``mask`` ``(B, S)`` of the event.
