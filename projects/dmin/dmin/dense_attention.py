@@ -66,9 +66,12 @@ class DenseInterModalityAttention(MultiheadAttention):
                               'modality, num_cross')
         width = keys.shape[-1]
         spread = (1 - self.lam) / (width * (width - 1))
-        dense = keys[:, :, :num_cross]
-        dense = dense * (self.lam / width - spread) + dense.sum(-1, keepdim=True) * spread
-        return dense if num_cross == keys.shape[2] else torch.cat([dense, keys[:, :, num_cross:]], dim=2)
+        # a k + b sum(k) for dense keys and k for the others, in one pass over memory.
+        factor, term = keys.new_ones(keys.shape[2], 1), keys.sum(-1, keepdim=True)
+        factor[:num_cross] = self.lam / width - spread
+        weight = keys.new_zeros(keys.shape[2], 1)
+        weight[:num_cross] = spread
+        return torch.addcmul(term * weight, keys, factor)
 
     def extra_repr(self) -> str:
         return f'{super().extra_repr()}, lam={self.lam}, split={self.split!r}'
