@@ -22,7 +22,7 @@ from mmengine.registry import Registry as MMEngineRegistry
 __all__ = [
     'DATASETS', 'TRANSFORMS', 'DATA_SAMPLERS', 'FUNCTIONS', 'MODELS', 'LOSSES', 'HOOKS', 'METRICS', 'EVALUATOR',
     'VISUALIZERS', 'VISBACKENDS', 'OPTIMIZERS', 'OPTIM_WRAPPERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS',
-    'RUNNERS', 'LOOPS', 'LOG_PROCESSORS', 'INFERENCERS', 'Registry'
+    'RUNNERS', 'LOOPS', 'LOG_PROCESSORS', 'INFERENCERS', 'EXTRACTORS', 'Registry'
 ]
 
 
@@ -95,3 +95,5 @@ LOOPS = _child('LOOPS', 'avmm.engine.loops')
 LOG_PROCESSORS = _child('LOG_PROCESSORS', 'avmm.engine.logging')
 # From files to predictions: avmm/apis.
 INFERENCERS = _child('INFERENCERS', 'avmm.apis')
+# From media files to features: avmm/extraction. A root of its own, as LOSSES.
+EXTRACTORS = Registry('extractor', scope='avmm', locations=['avmm.extraction'])

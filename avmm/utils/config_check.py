@@ -30,6 +30,7 @@ KEYS: dict[str, MMEngineRegistry] = {
     'val_evaluator': R.METRICS, 'test_evaluator': R.METRICS, 'metrics': R.METRICS,
     'default_hooks': R.HOOKS, 'custom_hooks': R.HOOKS, 'log_processor': R.LOG_PROCESSORS,
     'visualizer': R.VISUALIZERS, 'vis_backends': R.VISBACKENDS,
+    'extractors': R.EXTRACTORS,
 }
 #: The class of a component whose config does not say it.
 DEFAULT_TYPES = {'optim_wrapper': 'OptimWrapper', 'visualizer': 'Visualizer', 'log_processor': 'LogProcessor'}
