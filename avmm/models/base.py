@@ -173,11 +173,19 @@ class AVModel(BaseModel):
             return self.train_step_policy(self, data, optim_wrapper)
         with optim_wrapper.optim_context(self.outer):
             data = self.data_preprocessor(data, training=True)
+        total, log_vars = self._objective(data, optim_wrapper)
+        again = {}
+        if getattr(optim_wrapper, 'needs_second_pass', False):
+            again['second_pass'] = lambda: self._objective(data, optim_wrapper)[0]
+        optim_wrapper.update_params(total, **again)
+        return log_vars
+
+    def _objective(self, data: dict, optim_wrapper: OptimWrapper) -> tuple[Tensor, dict[str, Tensor]]:
+        with optim_wrapper.optim_context(self.outer):
             losses = self.run_forward(data)
         total, log_vars = self.parse_losses(losses)
         self.check_finite(total, log_vars)
-        optim_wrapper.update_params(total)
-        return log_vars
+        return total, log_vars
 
     def parse_losses(self, losses: dict[str, Tensor | list[Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
         """The sum of all terms with ``loss`` in their name, and every term for the log; scalars cost no operation.
