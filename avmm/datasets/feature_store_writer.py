@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import weakref
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,11 +23,16 @@ from avmm.datasets.feature_store import (
     block_digest,
     content_key,
 )
+from avmm.datasets.item_places import ItemPlaces
 from avmm.datasets.row_reader import open_h5
 from avmm.utils import ConfigError, DataError
 
 # Items between two points of the journal at which everything before is known to be on the disk.
 _SYNC_EVERY = 256
+# Bytes that a merge reads at once.
+_MERGE_BYTES = 16 << 20
+# Those that are open. A forked worker that outlives its parent would keep their locks.
+_OPEN: weakref.WeakSet[FeatureStoreWriter] = weakref.WeakSet()
 
 
 class FeatureStoreWriter:
@@ -67,7 +73,7 @@ class FeatureStoreWriter:
         if self.path.exists() and not overwrite:
             raise DataError(f'{self.path} exists; remove it or choose another name')
         self.part.mkdir(parents=True, exist_ok=True)
-        self._places: dict[str, dict[str, list[int]]] = {}
+        self._places = ItemPlaces(self.arrays, self.order)
         self._ends = dict.fromkeys(self.arrays, 0)
         self._since_sync = 0
         # Items of which everything is known go to their place in the file; the others wait in files of rows.
@@ -75,6 +81,7 @@ class FeatureStoreWriter:
         self._target = self.part / 'store.h5'
         self._files: dict[str, int] = {}
         self._journal = self._lock()
+        _OPEN.add(self)
         try:
             self._resume(self._read_journal())
         except BaseException:
@@ -141,7 +148,7 @@ class FeatureStoreWriter:
         return self._bases[name] + rows[0] * self.arrays[name].row_bytes
 
     def _enter(self, key: str, rows: dict[str, list[int]]) -> None:
-        self._places[key] = rows
+        self._places.enter(key, rows)
         for name, (first, number) in rows.items():
             self._ends[name] = max(self._ends[name], first + number)
 
@@ -192,18 +199,18 @@ class FeatureStoreWriter:
             raise DataError(f'{self.part} holds the beginning of another store (other arrays, items or meta); '
                             'remove it, or choose another name')
         if self._direct and not lines:
-            self._allocate({name: len(self.order) for name in self.arrays}, {})
+            self._allocate(self._target, self.order, {name: len(self.order) for name in self.arrays}, {})
         if not lines:
             self._note(self._header())
         self._open_files()
         synced = max((i for i, line in enumerate(lines) if 'sync' in line), default=0)
         for number, line in enumerate(lines[1:], 1):
             if 'lost' in line:
-                self._places.pop(line['lost'], None)
+                self._places.remove(line['lost'])
             elif 'key' in line:
                 self._enter(line['key'], line['rows'])
                 if number > synced and self._crc(line['rows']) != line['crc']:
-                    self._places.pop(line['key'])
+                    self._places.remove(line['key'])
                     self._note({'lost': line['key']})
 
     def _open_files(self) -> None:
@@ -223,8 +230,11 @@ class FeatureStoreWriter:
 
     # The end -------------------------------------------------------------------------------------------------------
 
-    def close(self) -> str:
+    def close(self, leave_out: bool = False) -> str:
         """Put the store together and give it its name.
+
+        Args:
+            leave_out: Whether items that were announced and have not come are left out; the others keep their order.
 
         Returns:
             Its content key.
@@ -232,27 +242,28 @@ class FeatureStoreWriter:
         Raises:
             DataError: If there are no items, or some that were announced are missing.
         """
-        missing = [key for key in self.order or () if key not in self._places]
+        missing = [] if leave_out else [key for key in self.order or () if key not in self._places]
         if missing or not self._places:
             self._release()
             what = f'{len(missing)} of {len(self.order)} items are missing, such as {missing[0]!r}' if missing else \
                 'there are no items'
             raise DataError(f'{self.path}: {what}; what is there stays in {self.part.name}')
         try:
-            key = self._assemble()
-            os.replace(self._target, self.path)
+            target, key = self._assemble()
+            os.replace(target, self.path)
             _sync_folder(self.path.parent)
         finally:
             self._release()
         shutil.rmtree(self.part)
         return key
 
-    def _allocate(self, totals: dict[str, int], offsets: dict[str, np.ndarray | None]) -> None:
-        """Make the file, with room for ``totals`` rows of every array."""
-        unfinished = self._target.with_suffix('.tmp')
+    def _allocate(self, target: Path, keys: Iterable[str], totals: dict[str, int],
+                  offsets: dict[str, np.ndarray | None]) -> None:
+        """Make a file of the items ``keys``, with room for ``totals`` rows of every array."""
+        unfinished = target.with_suffix('.tmp')
         with h5py.File(unfinished, 'w', alignment_threshold=1 << 16, alignment_interval=1 << 12) as file:
             file.attrs.update(format=FORMAT, version=VERSION, block_bytes=BLOCK_BYTES, meta=json.dumps(self.meta))
-            file['keys'] = np.array([key.encode() for key in self._keys()])
+            file['keys'] = np.array([key.encode() for key in keys])
             for name, spec in self.arrays.items():
                 size = totals[name] * spec.row_bytes
                 _reserve(file, f'arrays/{name}', (totals[name], *spec.row_shape), spec.dtype)
@@ -260,32 +271,32 @@ class FeatureStoreWriter:
                 if spec.varies:
                     file[f'offsets/{name}'] = offsets[name]
             _reserve(file, 'content_key', (), f'S{2 * DIGEST_BYTES}')
-        os.replace(unfinished, self._target)
+        os.replace(unfinished, target)
 
-    def _keys(self) -> list[str]:
-        return list(self._places if self.order is None else self.order)
-
-    def _assemble(self) -> str:
-        keys, offsets = self._keys(), dict.fromkeys(self.arrays)
-        extents = {name: np.array([self._places[key][name] for key in keys], np.int64) for name in self.arrays}
+    def _assemble(self) -> tuple[Path, str]:
+        """Make the file whole; returns it and its content key."""
+        keys, offsets = self._places.keys(), dict.fromkeys(self.arrays)
+        in_place = self._direct and len(keys) == len(self.order)
+        target = self._target if in_place or not self._direct else self.part / 'kept.h5'
+        extents = {name: self._places.extents(name, keys) for name in self.arrays}
         for name, spec in self.arrays.items():
             if spec.varies:
                 offsets[name] = np.concatenate([[0], np.cumsum(extents[name][:, 1])])
-        if not self._direct:
-            self._allocate({name: int(rows[:, 1].sum()) for name, rows in extents.items()}, offsets)
-        output = os.open(self._target, os.O_RDWR)
+        if not in_place:
+            self._allocate(target, keys, {name: int(rows[:, 1].sum()) for name, rows in extents.items()}, offsets)
+        output = os.open(target, os.O_RDWR)
         try:
             digests = {}
             for name, rows in extents.items():
-                place = None if self._direct else _offset(self._target, f'arrays/{name}')
+                place = None if in_place else _offset(target, f'arrays/{name}')
                 digests[name] = self._copy(name, rows, output, place)
-                _write_all(output, digests[name], _offset(self._target, f'digests/{name}'))
+                _write_all(output, digests[name], _offset(target, f'digests/{name}'))
             key = content_key(keys, self.arrays, offsets, digests)
-            _write_all(output, np.frombuffer(key.encode(), np.uint8), _offset(self._target, 'content_key'))
+            _write_all(output, np.frombuffer(key.encode(), np.uint8), _offset(target, 'content_key'))
             os.fsync(output)
         finally:
             os.close(output)
-        return key
+        return target, key
 
     def _copy(self, name: str, extents: np.ndarray, output: int, place: int | None) -> np.ndarray:
         """Copy ``[first row, number of rows]`` one after the other; ``place`` None means that they are in place.
@@ -361,10 +372,35 @@ def merge(paths: Iterable[str | os.PathLike], out: str | os.PathLike, keys: Sequ
     with FeatureStoreWriter(out, stores[0].arrays, list(owners) if keys is None else keys, stores[0].meta,
                             overwrite) as writer:
         for store in stores:
-            for i, key in enumerate(store.keys):
-                if key not in writer:
-                    writer.add(key, **{name: store[name][i] for name in store.arrays})
+            missing = [(i, key) for i, key in enumerate(store.keys) if key not in writer]
+            step = _items_at_once(store)
+            for first in range(0, len(missing), step):
+                numbers, names = zip(*missing[first:first + step], strict=True)
+                writer.add_batch(names, {name: _items(store, name, numbers) for name in store.arrays})
     return FeatureStore(out).content_key
+
+
+def _items_at_once(store: FeatureStore) -> int:
+    size = sum(len(array.rows) * array.spec.row_bytes for array in (store[name] for name in store.arrays))
+    return max(1, _MERGE_BYTES * len(store) // max(size, 1))
+
+
+def _items(store: FeatureStore, name: str, numbers: Sequence[int]) -> Sequence[np.ndarray]:
+    """Several items of an array, one by one."""
+    if not store[name].spec.varies:
+        return store[name].gather(numbers)
+    rows, lengths = store[name].gather(numbers)
+    return np.split(rows, np.cumsum(lengths)[:-1])
+
+
+def _let_go() -> None:
+    """In a process that was forked: close the files of the writers of its parent."""
+    for writer in list(_OPEN):
+        writer._release()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _checked_key(key: str) -> str:

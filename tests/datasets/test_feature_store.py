@@ -207,6 +207,39 @@ def test_missing_items(tmp_path):
 
 
 @pytest.mark.parametrize('specs', [SPECS, FIXED], ids=['varying', 'fixed'])
+@pytest.mark.parametrize('present', [[3, 0, 2], range(4)], ids=['some', 'all'])
+def test_announced_items_that_never_came_can_be_left_out(tmp_path, specs, present):
+    writer = FeatureStoreWriter(tmp_path / 'x.h5', specs, [f'clip {i}' for i in range(4)])
+    for i in present:
+        writer.add(f'clip {i}', **item(i, specs))
+    key = writer.close(leave_out=True)
+    store = FeatureStore(tmp_path / 'x.h5')
+    store.verify()
+    assert same(store, sorted(present)) and store.content_key == key
+    assert key == write(tmp_path / 'y.h5', sorted(present), specs).content_key
+
+
+def say_and_sleep(told: int) -> None:
+    os.write(told, b'here')
+    time.sleep(60)
+
+
+def test_a_forked_worker_does_not_keep_the_lock_of_its_parent(tmp_path):
+    writer = FeatureStoreWriter(tmp_path / 'x.h5', SPECS)
+    heard, told = os.pipe()
+    worker = multiprocessing.get_context('fork').Process(target=say_and_sleep, args=(told, ))
+    worker.start()
+    assert os.read(heard, 4) == b'here'
+    # What the end of the parent does to its files.
+    writer._release()
+    writer = FeatureStoreWriter(tmp_path / 'x.h5', SPECS)
+    worker.kill()
+    worker.join()
+    writer.add('clip 0', **item(0))
+    assert writer.close() == FeatureStore(tmp_path / 'x.h5').content_key
+
+
+@pytest.mark.parametrize('specs', [SPECS, FIXED], ids=['varying', 'fixed'])
 @pytest.mark.parametrize('announced', [False, True])
 def test_an_interrupted_writer_goes_on(tmp_path, specs, announced):
     keys = [f'clip {i}' for i in range(9)] if announced else None
