@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from avmm.models.base import AVModel, Feats
 from avmm.models.classifiers.steps import fold_steps, over_steps
+from avmm.models.losses.targets import batch_targets
 from avmm.registry import LOSSES, MODELS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError, DataError
@@ -155,14 +156,7 @@ class AVClassifier(AVModel):
 
     def targets(self, data_samples: list[AVDataSample], device: torch.device) -> Tensor:
         """Target scores ``(B, C)`` where the samples carry them, class indices ``(B,)`` otherwise."""
-        if 'gt_score' in data_samples[0]:
-            return torch.stack([s.gt_score for s in data_samples]).to(device, non_blocking=True)
-        if not self.multi_label:
-            return torch.tensor([s.gt_label for s in data_samples], device=device)
-        target = torch.zeros(len(data_samples), self.num_classes)
-        for row, sample in zip(target, data_samples, strict=True):
-            row[torch.as_tensor(sample.gt_label)] = 1
-        return target.to(device, non_blocking=True)
+        return batch_targets(data_samples, self.num_classes, self.multi_label, device)
 
     def predict(self, feats: Feats, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> list[AVDataSample]:
         """Add joint and unimodal scores to the samples."""

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avmm.models.encoders.torchvision_encoder import TorchvisionEncoder
 from avmm.registry import MODELS
@@ -17,12 +17,14 @@ class ConvNeXtEncoder(TorchvisionEncoder):
 
     With ``in_channels=1`` the stem is the sum of the three-channel stem over the colours, as audio models that start
     from photographs do (`UAVM <https://arxiv.org/abs/2208.00061>`_). The pooled features are normalised by the layer
-    norm of the published classifier; :meth:`feature_maps` gives the maps before it.
+    norm of the published classifier; :meth:`feature_maps` gives the maps before it, :meth:`feature_steps` those of a
+    spectrogram averaged over the frequencies.
 
     Args:
         size: ``'tiny'``, ``'small'``, ``'base'`` or ``'large'``: features of width 768, 768, 1024, 1536.
         in_channels: 1 for a spectrogram, 3 for frames.
         weights: A file of weights in torchvision's names; random weights by default.
+        normalise: Whether pooled features pass the layer norm. Without it, the encoder does not have one.
         init_cfg: Initialisation of mmengine.
         **options: Further options, such as ``stochastic_depth_prob=0.5`` or ``layer_scale=1e-6``.
 
@@ -31,14 +33,24 @@ class ConvNeXtEncoder(TorchvisionEncoder):
     """
 
     def __init__(self, size: str = 'tiny', in_channels: int = 3, weights: str | None = None,
-                 init_cfg: dict | None = None, **options):
+                 normalise: bool = True, init_cfg: dict | None = None, **options):
         if size not in SIZES:
             raise ConfigError(f'ConvNeXtEncoder: size={size!r} is unknown; use one of {", ".join(SIZES)}')
         super().__init__(f'convnext_{size}', in_channels, weights, init_cfg, **options)
+        if not normalise:
+            self.net.classifier[0] = nn.Identity()
 
     def feature_maps(self, images: Tensor) -> Tensor:
         """Maps of the last stage ``(N, D, H/32, W/32)`` of images ``(N, in_channels, H, W)``."""
         return self.net.features(images)
+
+    def feature_steps(self, spectrograms: Tensor) -> Tensor:
+        """Features of time steps ``(N, T', D)`` of spectrograms ``(N, in_channels, F, T)``.
+
+        The maps of the last stage, averaged over frequency and not normalised. T is divided by 4, then halved three
+        times, and rounded down each time: 1000 frames become 31.
+        """
+        return self.feature_maps(spectrograms).mean(2).transpose(1, 2)
 
     def encode(self, images: Tensor) -> Tensor:
         """Features ``(N, D)``: the maps averaged over space, then normalised."""

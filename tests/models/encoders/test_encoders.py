@@ -183,6 +183,19 @@ def test_convnext_features_are_normalised_maps():
     torch.testing.assert_close(feat, nn.functional.layer_norm(maps.mean((2, 3)), (768, ), eps=1e-6))
 
 
+def test_convnext_without_norm_and_steps_of_a_spectrogram():
+    encoder = ConvNeXtEncoder('tiny', 1, normalise=False).eval()
+    assert not any('classifier' in name for name in encoder.state_dict())
+    spectrograms = torch.randn(1, 1, 64, 135)
+    with torch.no_grad():
+        maps, feat = encoder.feature_maps(spectrograms), encoder(spectrograms)
+        steps = encoder.feature_steps(spectrograms)
+    torch.testing.assert_close(feat, maps.mean((2, 3)))
+    # 135 frames: 33, 16, 8, 4.
+    assert steps.shape == (1, 4, 768)
+    torch.testing.assert_close(steps[0, 2], maps[0, :, :, 2].mean(1))
+
+
 def test_convnext_of_another_size_is_refused():
     with pytest.raises(ConfigError, match="size='huge' is unknown; use one of tiny, small, base, large"):
         ConvNeXtEncoder('huge')
