@@ -39,7 +39,8 @@ class AVClipDataset(BaseDataset):
         layout=dict(audio_path='{part}/audio/{label}/{id}.wav', frame_dir='{part}/video/{label}/{id}')
 
     A subclass sets ``METAINFO['classes']``, ``LISTS`` and ``LAYOUT``, and overrides :meth:`parse_fields` if its lists
-    have another form.
+    have another form. :meth:`frames_of_video`, ``SOUND_RATE`` and ``SHORT_SIDE`` tell what becomes of a video that is
+    to be a clip of the data set; inferencers treat files of users alike.
 
     Args:
         ann_file: List file, relative to ``data_root``. Defaults to that of the split in ``LISTS``.
@@ -71,6 +72,10 @@ class AVClipDataset(BaseDataset):
     LISTS: dict[str, str] = {}
     LAYOUT: dict[str, str] = {}
     FIELDS: tuple[str, ...] = ('clip', 'label')
+    #: Rate (Hz) of the mono wav of 16 bits that a sound track becomes; None takes the track as it is.
+    SOUND_RATE: int | None = None
+    #: Longest shorter side (pixels) of the images that frames become; None keeps their size.
+    SHORT_SIDE: int | None = None
 
     def __init__(self, ann_file: str = '', data_root: str = '', split: str = 'train', val_fraction: float = 0.0,
                  val_seed: int = 0, layout: dict[str, str] | None = None, data_prefix: dict[str, str] | None = None,
@@ -205,6 +210,10 @@ class AVClipDataset(BaseDataset):
         infos = (self._raw_info(i) for i in range(len(self)))
         pairs = sorted(f'{info["sample_id"]}\t{info["gt_label"]}\n' for info in infos)
         return hashlib.sha256(''.join(pairs).encode()).hexdigest()[:16]
+
+    def frames_of_video(self, count: int, fps: float) -> list[int]:
+        """Which of the ``count`` frames of a video make up a clip: all, or the first if a clip has one image."""
+        return [0] if 'image_path' in self.layout else list(range(count))
 
     # Samples -------------------------------------------------------------------------------------------------------
 

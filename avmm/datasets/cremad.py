@@ -38,6 +38,7 @@ class CREMAD(AVClipDataset):
         'audio_path': 'processed_dataset/{part}/audio/{label}/{id}.wav',
         'image_path': 'processed_dataset/{part}/visual/{label}/{id}.jpg',
     }
+    SOUND_RATE = 16000
 
     def __init__(self, *args, class_order: str = 'alphabetical', **kwargs):
         if class_order not in CLASS_ORDERS:

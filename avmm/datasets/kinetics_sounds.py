@@ -46,6 +46,8 @@ class KineticsSounds(AVClipDataset):
         'frame_dir': '{part}/video/{label}/{id}',
     }
     FIELDS = ('clip', 'duration', 'label')
+    SOUND_RATE = 16000
+    SHORT_SIDE = 256
 
     def __init__(self, *args, cut_test_ids: bool = True, **kwargs):
         self.cut_test_ids = cut_test_ids
@@ -59,3 +61,12 @@ class KineticsSounds(AVClipDataset):
         if len(clip) < ID_LENGTH:
             raise DataError(f'{where}: {clip!r} is shorter than the {ID_LENGTH} characters of a YouTube id')
         return {'sample_id': clip, 'gt_label': self.class_index(label, where)}
+
+    def frames_of_video(self, count: int, fps: float) -> list[int]:
+        """Ten frames at equal distances.
+
+        Raises:
+            DataError: If the video has fewer.
+        """
+        from avmm.datasets.preparation.clip_job import equal_steps
+        return list(equal_steps(count, fps))

@@ -61,12 +61,17 @@ def write_jpg(path: str | os.PathLike, frame: np.ndarray | Image.Image, short_si
         quality: Quality of the jpg; 95 is that of OpenCV.
     """
     image = frame if isinstance(frame, Image.Image) else Image.fromarray(frame)
-    if short_side is not None and min(image.size) > short_side:
-        shorter = min(image.size)
-        # Encoders of videos want even sides, so sizes agree with those of published recipes.
-        image = image.resize([short_side if side == shorter else 2 * round(side * short_side / shorter / 2)
-                              for side in image.size], Image.Resampling.BICUBIC)
-    image.save(path, 'JPEG', quality=quality)
+    shrink(image, short_side).save(path, 'JPEG', quality=quality)
+
+
+def shrink(image: Image.Image, short_side: int | None) -> Image.Image:
+    """Bring the shorter side down to ``short_side`` pixels with bicubic interpolation; a smaller image stays."""
+    if short_side is None or min(image.size) <= short_side:
+        return image
+    shorter = min(image.size)
+    # Encoders of videos want even sides, so sizes agree with those of published recipes.
+    return image.resize([short_side if side == shorter else 2 * round(side * short_side / shorter / 2)
+                         for side in image.size], Image.Resampling.BICUBIC)
 
 
 def write_wav(path: str | os.PathLike, samples: np.ndarray, sample_rate: int) -> None:
