@@ -275,3 +275,28 @@ def guarded(path: str | os.PathLike, error: type[AVMMError], read: Callable[[], 
         # A stream of arbitrary bytes raises nearly anything.
         lines = str(fault).strip().splitlines() or [type(fault).__name__]
         raise error(f'{path}: the file is torn or holds more than plain data ({lines[0][:120]})') from fault
+
+
+def load_object_npy(path: str | os.PathLike) -> Any:
+    """Read a ``.npy`` file, also one whose array holds Python objects, which NumPy keeps as a pickle.
+
+    Returns:
+        The array; one of objects may hold anything that :func:`load_pickle` admits.
+
+    Raises:
+        DataError: If the file is missing, torn, no array, or asks for more than plain data.
+    """
+    with open_checked(path, DataError) as file:
+        return guarded(path, DataError, lambda: _read_npy(file))
+
+
+def _read_npy(file: BinaryIO) -> np.ndarray:
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    if not header(file)[2].hasobject:
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
+    array = RestrictedUnpickler(file).load()
+    if not isinstance(array, np.ndarray):
+        raise pickle.UnpicklingError('it holds no array')
+    return array

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from avmm.utils import CheckpointError, DataError
-from avmm.utils.safe_pickle import InertObject, load_pickle
+from avmm.utils.safe_pickle import InertObject, load_object_npy, load_pickle
 from avmm.utils.torch_pickle import inert_state_dict, load_torch_pickle
 
 
@@ -234,3 +234,24 @@ def test_object_that_is_no_module(tmp_path):
     torch.save([1], tmp_path / 'list.pt')
     with pytest.raises(CheckpointError, match='the object in the pickle is no module of torch'):
         inert_state_dict(load_torch_pickle(tmp_path / 'list.pt'))
+
+
+def test_arrays_of_objects_in_npy_files(tmp_path):
+    np.save(tmp_path / 'words.npy', np.array({'a dog': np.arange(3.)}, object))
+    assert load_object_npy(tmp_path / 'words.npy').item()['a dog'].tolist() == [0, 1, 2]
+    np.save(tmp_path / 'plain.npy', np.eye(2))
+    assert load_object_npy(tmp_path / 'plain.npy').tolist() == [[1, 0], [0, 1]]
+
+
+def test_npy_files_that_are_hostile_or_torn(tmp_path):
+    np.save(tmp_path / 'bad.npy', np.array({'a': Hostile(tmp_path / 'made')}, object))
+    with pytest.raises(DataError, match=r'bad.npy: the pickle asks for \w+.mkdir, which could run code'):
+        load_object_npy(tmp_path / 'bad.npy')
+    assert not (tmp_path / 'made').exists()
+    content = (tmp_path / 'bad.npy').read_bytes()
+    for kept in (4, 60, 140):
+        (tmp_path / 'torn.npy').write_bytes(content[:kept])
+        with pytest.raises(DataError, match='torn.npy: the file is torn or holds more than plain data'):
+            load_object_npy(tmp_path / 'torn.npy')
+    with pytest.raises(DataError, match='none.npy: the file cannot be read'):
+        load_object_npy(tmp_path / 'none.npy')

@@ -1,4 +1,7 @@
 """Importing this package registers its components; a config does so with ``custom_imports``."""
-from projects.tcaf.tcaf import models
+from projects.tcaf.tcaf import models, training
+from projects.tcaf.tcaf.dataset import GZSLDataset
+from projects.tcaf.tcaf.gzsl_metric import GZSLMetric
+from projects.tcaf.tcaf.sampler import GZSLSampler
 
-__all__ = ['models']
+__all__ = ['GZSLDataset', 'GZSLMetric', 'GZSLSampler', 'models', 'training']

@@ -1,0 +1,17 @@
+"""Adapter of ``tcaf``: the audio-visual zero-shot benchmark, TCAF, AVCA and the methods they are compared with."""
+from __future__ import annotations
+
+from typing import Any
+
+import tcaf_data
+import tcaf_model
+import torch
+from harness import run_part
+
+PARTS = {**tcaf_data.PARTS, **tcaf_model.PARTS}
+
+
+def run(meta: dict[str, Any], inputs: dict[str, Any], state: dict[str, Any], dtype: str) -> dict[str, Any]:
+    """The outputs of a case; see ``harness``."""
+    tensors = {name: torch.as_tensor(value) for name, value in state.items()}
+    return run_part(PARTS, meta, inputs, tensors, getattr(torch, dtype))
