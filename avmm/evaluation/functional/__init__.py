@@ -31,6 +31,13 @@ from avmm.evaluation.functional.ranking import (
     ranking_scores,
     roc_auc,
 )
+from avmm.evaluation.functional.retrieval import (
+    TIES,
+    cosine_similarity,
+    paired_cosine,
+    retrieval_positions,
+    retrieval_scores,
+)
 from avmm.evaluation.functional.segments import (
     as_segment_labels,
     batch_segment_accuracy,
@@ -41,10 +48,11 @@ from avmm.evaluation.functional.segments import (
 )
 
 __all__ = [
-    'AVERAGES', 'Array', 'DIRECTIONS', 'Localization', 'as_labels', 'as_multi_hot', 'as_numpy', 'as_scores',
+    'AVERAGES', 'Array', 'DIRECTIONS', 'Localization', 'TIES', 'as_labels', 'as_multi_hot', 'as_numpy', 'as_scores',
     'as_segment_labels', 'as_targets', 'average_precision', 'batch_segment_accuracy', 'class_segment_accuracy',
-    'confusion_matrix', 'd_prime', 'envelope_mean_average_precision', 'event_class_labels', 'event_counts',
-    'event_f1', 'localize_by_distance', 'localize_by_logits', 'macro_f1', 'mean_average_precision',
-    'mean_class_accuracy', 'mean_f1', 'mean_roc_auc', 'per_class_accuracy', 'ranking_scores', 'roc_auc',
-    'segment_accuracy', 'segment_counts', 'segment_f1', 'top_k_accuracy', 'video_segment_accuracy'
+    'confusion_matrix', 'cosine_similarity', 'd_prime', 'envelope_mean_average_precision', 'event_class_labels',
+    'event_counts', 'event_f1', 'localize_by_distance', 'localize_by_logits', 'macro_f1', 'mean_average_precision',
+    'mean_class_accuracy', 'mean_f1', 'mean_roc_auc', 'paired_cosine', 'per_class_accuracy', 'ranking_scores',
+    'retrieval_positions', 'retrieval_scores', 'roc_auc', 'segment_accuracy', 'segment_counts', 'segment_f1',
+    'top_k_accuracy', 'video_segment_accuracy'
 ]
