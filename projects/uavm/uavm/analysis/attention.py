@@ -1,10 +1,14 @@
 """Where the transformers of UAVM look, and how far audio and video differ in it (figure 5)."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from projects.uavm.uavm.models import FeatureTransformer
 
 
 class AttentionDifference:
@@ -47,3 +51,10 @@ def attention_image(weights: Tensor) -> Tensor:
     Each query is divided by its largest weight; then the queries are added.
     """
     return (weights / weights.amax(-1, keepdim=True)).sum(-2)
+
+
+@torch.no_grad()
+def attention_of(model: FeatureTransformer, loader: Iterable, pre_norm: bool = False) -> Iterator[dict[str, Tensor]]:
+    """Attention maps of all blocks, batch by batch; see :meth:`FeatureTransformer.attention_maps`."""
+    for batch in loader:
+        yield model.attention_maps(model.data_preprocessor(batch, False)['inputs'], pre_norm)

@@ -158,6 +158,9 @@ class FeatureTransformer(AVModel):
 
     def targets(self, data_samples: list[AVDataSample], device: torch.device) -> Tensor:
         """Target scores ``(B, C)`` where the samples carry them, class indices ``(B,)`` otherwise."""
+        stacked = getattr(data_samples, 'target', None)
+        if stacked is not None:
+            return stacked.to(device, non_blocking=True)
         return batch_targets(data_samples, self.num_classes, self.multi_label, device)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> dict[str, Tensor]:

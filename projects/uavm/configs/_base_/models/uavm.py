@@ -11,4 +11,5 @@ model = dict(
     num_heads=4,
     num_steps=30,
     in_channels=1024,
-    loss=dict(type='CrossEntropyLoss'))
+    loss=dict(type='CrossEntropyLoss'),
+    data_preprocessor=dict(type='UAVMDataPreprocessor'))
