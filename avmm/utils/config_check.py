@@ -29,7 +29,7 @@ KEYS: dict[str, MMEngineRegistry] = {
     'train_cfg': R.LOOPS, 'val_cfg': R.LOOPS, 'test_cfg': R.LOOPS,
     'val_evaluator': R.METRICS, 'test_evaluator': R.METRICS, 'metrics': R.METRICS,
     'default_hooks': R.HOOKS, 'custom_hooks': R.HOOKS, 'log_processor': R.LOG_PROCESSORS,
-    'visualizer': R.VISUALIZERS, 'vis_backends': R.VISBACKENDS,
+    'visualizer': R.VISUALIZERS, 'vis_backends': R.VISBACKENDS, 'inferencer': R.INFERENCERS,
     'extractors': R.EXTRACTORS,
 }
 #: The class of a component whose config does not say it.
