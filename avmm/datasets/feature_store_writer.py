@@ -116,16 +116,21 @@ class FeatureStoreWriter:
             if self.order is not None and key not in self.order:
                 raise DataError(f'{self.path}: {key!r} is not among the names of the items that were announced')
             fitted = {name: self._fitted(name, key, values[name][i]) for name in self.arrays}
-            rows, check = {}, 0
-            for name, value in fitted.items():
-                rows[name] = self._place(name, key, value)
-                _write_all(self._files[name], value, self._start(name, rows[name]))
+            check = 0
+            for value in fitted.values():
                 check = zlib.crc32(value, check)
-            self._note({'key': key, 'rows': rows, 'crc': check})
-            self._enter(key, rows)
+            self._note({'key': key, 'rows': self._put(key, fitted), 'crc': check})
         self._since_sync += len(keys)
         if self._since_sync >= _SYNC_EVERY:
             self._sync()
+
+    def _put(self, key: str, values: dict[str, np.ndarray]) -> dict[str, list[int]]:
+        """Write an item; returns where it is."""
+        rows = {name: self._place(name, key, value) for name, value in values.items()}
+        for name, value in values.items():
+            _write_all(self._files[name], value, self._start(name, rows[name]))
+        self._enter(key, rows)
+        return rows
 
     def _fitted(self, name: str, key: str, value: Any) -> np.ndarray:
         spec = self.arrays[name]
@@ -230,11 +235,13 @@ class FeatureStoreWriter:
 
     # The end -------------------------------------------------------------------------------------------------------
 
-    def close(self, leave_out: bool = False) -> str:
+    def close(self, missing: str = 'refuse') -> str:
         """Put the store together and give it its name.
 
         Args:
-            leave_out: Whether items that were announced and have not come are left out; the others keep their order.
+            missing: What becomes of items that were announced and have not come: ``'refuse'`` does not close,
+                ``'leave_out'`` keeps the order of the others, ``'zeros'`` fills them, without rows where the length
+                varies.
 
         Returns:
             Its content key.
@@ -242,13 +249,19 @@ class FeatureStoreWriter:
         Raises:
             DataError: If there are no items, or some that were announced are missing.
         """
-        missing = [] if leave_out else [key for key in self.order or () if key not in self._places]
-        if missing or not self._places:
+        if missing not in ('refuse', 'leave_out', 'zeros'):
+            raise ConfigError(f'missing is {missing!r}; it must be refuse, leave_out or zeros')
+        absent = [key for key in self.order or () if key not in self._places]
+        if (absent and missing == 'refuse') or not (self._places or (absent and missing == 'zeros')):
             self._release()
-            what = f'{len(missing)} of {len(self.order)} items are missing, such as {missing[0]!r}' if missing else \
+            what = f'{len(absent)} of {len(self.order)} items are missing, such as {absent[0]!r}' if absent else \
                 'there are no items'
             raise DataError(f'{self.path}: {what}; what is there stays in {self.part.name}')
         try:
+            for key in absent if missing == 'zeros' else ():
+                # Not noted in the journal: another writer, should this one be killed now, does not take them over.
+                self._put(key, {name: np.zeros([n or 0 for n in spec.shape], spec.dtype)
+                                for name, spec in self.arrays.items()})
             target, key = self._assemble()
             os.replace(target, self.path)
             _sync_folder(self.path.parent)
@@ -342,14 +355,15 @@ class FeatureStoreWriter:
 
 
 def merge(paths: Iterable[str | os.PathLike], out: str | os.PathLike, keys: Sequence[str] | None = None,
-          overwrite: bool = False) -> str:
+          overwrite: bool = False, replace: bool = False) -> str:
     """Join stores with the same arrays into one, as the shards of an extraction.
 
     Args:
         paths: The stores.
         out: The file to make; an interrupted merge goes on where it was.
         keys: Names of the items in their final order. Defaults to one store after the other.
-        overwrite: Whether a file at ``out`` is replaced.
+        overwrite: Whether a file at ``out`` is replaced; it may be one of ``paths``.
+        replace: Whether an item that occurs twice is taken from the last store that has it.
 
     Returns:
         The content key.
@@ -366,13 +380,13 @@ def merge(paths: Iterable[str | os.PathLike], out: str | os.PathLike, keys: Sequ
     owners: dict[str, str] = {}
     for store in stores:
         for key in store.keys:
-            if key in owners:
+            if key in owners and not replace:
                 raise DataError(f'{store.path}: the item {key!r} is in {owners[key]} as well')
             owners[key] = store.path
     with FeatureStoreWriter(out, stores[0].arrays, list(owners) if keys is None else keys, stores[0].meta,
                             overwrite) as writer:
         for store in stores:
-            missing = [(i, key) for i, key in enumerate(store.keys) if key not in writer]
+            missing = [(i, key) for i, key in enumerate(store.keys) if owners[key] == store.path and key not in writer]
             step = _items_at_once(store)
             for first in range(0, len(missing), step):
                 numbers, names = zip(*missing[first:first + step], strict=True)

@@ -212,11 +212,31 @@ def test_announced_items_that_never_came_can_be_left_out(tmp_path, specs, presen
     writer = FeatureStoreWriter(tmp_path / 'x.h5', specs, [f'clip {i}' for i in range(4)])
     for i in present:
         writer.add(f'clip {i}', **item(i, specs))
-    key = writer.close(leave_out=True)
+    key = writer.close(missing='leave_out')
     store = FeatureStore(tmp_path / 'x.h5')
     store.verify()
     assert same(store, sorted(present)) and store.content_key == key
     assert key == write(tmp_path / 'y.h5', sorted(present), specs).content_key
+
+
+@pytest.mark.parametrize('specs', [SPECS, FIXED], ids=['varying', 'fixed'])
+def test_announced_items_that_never_came_can_be_zeros(tmp_path, specs):
+    with pytest.raises(ConfigError, match='it must be refuse, leave_out or zeros'):
+        FeatureStoreWriter(tmp_path / 'z.h5', specs).close(missing='nan')
+    writer = FeatureStoreWriter(tmp_path / 'x.h5', specs, [f'clip {i}' for i in range(4)])
+    for i in (3, 1):
+        writer.add(f'clip {i}', **item(i, specs))
+    # What an item leaves that was being written when the process was killed.
+    writer._put('clip 2', {name: writer._fitted(name, '', value) for name, value in item(2, specs).items()})
+    writer._release()
+    writer = FeatureStoreWriter(tmp_path / 'x.h5', specs, [f'clip {i}' for i in range(4)])
+    writer.close(missing='zeros')
+    store = FeatureStore(tmp_path / 'x.h5')
+    store.verify()
+    assert store.keys == [f'clip {i}' for i in range(4)]
+    assert all(np.array_equal(store[name][i], item(i)[name]) for name in specs for i in (1, 3))
+    assert not any(store[name][i].any() for name in specs for i in (0, 2))
+    assert 'frames' not in specs or store['frames'].lengths.tolist() == [0, 1, 0, 3]
 
 
 def say_and_sleep(told: int) -> None:
@@ -327,5 +347,8 @@ def test_shards_are_merged(tmp_path):
     write(tmp_path / 'other.h5', specs=FIXED)
     with pytest.raises(DataError, match=r'other\.h5: its arrays differ from those of .*0\.h5'):
         merge([shards[0], tmp_path / 'other.h5'], tmp_path / 'w.h5')
+    write(tmp_path / 'late.h5', [9, 0])
+    merge([shards[0], tmp_path / 'late.h5'], shards[0], overwrite=True, replace=True)
+    assert same(FeatureStore(shards[0]), [0, 3, 6, 9])
     with pytest.raises(ConfigError, match='no stores to merge'):
         merge([], tmp_path / 'w.h5')
