@@ -11,6 +11,7 @@ import numpy as np
 from avmm.datasets.feature_store import ArraySpec, FeatureStore
 from avmm.datasets.feature_store_writer import FeatureStoreWriter
 from avmm.utils import ConfigError, DataError
+from projects.tcaf.tcaf.cache_files import CacheFolder
 from projects.tcaf.tcaf.feature_files import FOLDERS, ClassFile, FeatureFolder
 
 #: What a packed file says about itself.
@@ -110,14 +111,15 @@ def clip_keys(stage: str, name: str, clips: list[str]) -> list[str]:
     return keys
 
 
-def pack_features(folder: str | os.PathLike, out: str | os.PathLike, dtype: str | None = None, average: bool = False,
-                  overwrite: bool = False, progress: Callable[[list], Iterable] | None = None) -> str:
+def pack_features(folder: str | os.PathLike | FeatureFolder | CacheFolder, out: str | os.PathLike,
+                  dtype: str | None = None, average: bool = False, overwrite: bool = False,
+                  progress: Callable[[list], Iterable] | None = None) -> str:
     """Copy the published features of a folder into one file.
 
     An interrupted copy goes on where it was. The clips keep their order: by stage, class and place in the file.
 
     Args:
-        folder: Folder of the features, as ``UCF/features/cls_features_non_averaged``.
+        folder: Folder of the features, as ``UCF/features/cls_features_non_averaged``, or a source of that kind.
         out: The file to make.
         dtype: Type of what is no whole number, as ``'float16'``. Defaults to that of the files.
         average: Whether sequences become their means over time ``(D,)``, float32 unless ``dtype`` says otherwise.
@@ -131,9 +133,9 @@ def pack_features(folder: str | os.PathLike, out: str | os.PathLike, dtype: str 
         DataError: If a file is missing or damaged, or does not fit the others.
         ConfigError: If means are asked for of what is averaged already.
     """
-    source = FeatureFolder(folder)
+    source = FeatureFolder(folder) if isinstance(folder, (str, os.PathLike)) else folder
     if average and source.kind == 'averaged':
-        raise ConfigError(f'{folder}: these features are averaged already; leave average out')
+        raise ConfigError(f'{source.path}: these features are averaged already; leave average out')
     first = source.read_both(*source.files[0])
     samples = {modality: file.features[0] for modality, file in first.items()}
     dtypes = {}

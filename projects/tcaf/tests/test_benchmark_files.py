@@ -3,14 +3,19 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections import OrderedDict
 
 import numpy as np
 import pytest
+import torch
 
 from avmm.utils import ConfigError, DataError
+from projects.tcaf.tcaf import class_splits
+from projects.tcaf.tcaf.cache_files import CacheFolder
 from projects.tcaf.tcaf.class_splits import ClassSplit, read_class_split
 from projects.tcaf.tcaf.feature_files import FeatureFolder, read_averaged, read_temporal
 from projects.tcaf.tcaf.packing import PackedClips, clip_keys, pack_features
+from projects.tcaf.tcaf.tensor_pickles import load_tensor_pickle
 from projects.tcaf.tcaf.word_vectors import class_vectors, find_word_vectors, read_word_vectors, used_classes
 from projects.tcaf.tests.benchmark_for_tests import (
     FEATURES,
@@ -238,3 +243,76 @@ def test_another_store_is_no_packed_file(tmp_path):
         writer.add('a', audio=np.zeros(3, 'float32'))
     with pytest.raises(DataError, match='none of projects/tcaf/tools/pack_features.py'):
         PackedClips(tmp_path / 'x.h5')
+
+
+# What the published programs leave ------------------------------------------------------------------------------
+
+def cache(split, clips, stages, averaged):
+    """The dictionary of a split, with torch's tensors where the programs have them."""
+    rows = [(NAMES.index(name), *clip) for stage in stages for name in SPLITS[stage] for clip in clips[stage, name]]
+    content = {}
+    for key, place in (('audio', 2), ('video', 3)):
+        data = [row[place] for row in rows]
+        if averaged:
+            data = torch.stack([torch.from_numpy(d.mean(0, dtype='float32')) for d in data])
+        content[key] = dict(data=data, target=torch.tensor([row[0] for row in rows]), fps=[25] * len(rows),
+                            url=np.array([str(row[1].encode()) for row in rows]))
+    return dict(content, text=dict(data=[np.zeros(300)] * 7, target=np.arange(7)))
+
+
+@pytest.mark.parametrize('averaged', [False, True])
+def test_files_of_a_first_run(made, tmp_path, averaged):
+    root, clips = made
+    for name, split in (('training', 'train'), ('val', 'val'), ('test', 'test')):
+        content = cache(split, clips, class_splits.SPLITS[split], averaged)
+        (tmp_path / f'{name}cls_split.pkl').write_bytes(pickle.dumps(content))
+    assert CacheFolder.is_one(tmp_path) and not CacheFolder.is_one(root)
+    pack_features(CacheFolder(tmp_path, read_class_split(root)), tmp_path / 'a.h5')
+    found = PackedClips(tmp_path / 'a.h5')
+    pack_features(root / 'features' / FEATURES, tmp_path / 'b.h5', average=averaged)
+    expected = PackedClips(tmp_path / 'b.h5')
+    # The published files also have the class that is left out of the division.
+    assert found.kind == expected.kind and len(found.store) == len(expected.store) - 2
+    assert found.store.keys == expected.store.keys[:-2]
+    for i in range(len(found.store)):
+        for name in ('audio', 'visual'):
+            np.testing.assert_allclose(found.store[name][i], expected.store[name][i], rtol=1e-6)
+
+
+def test_hostile_files_of_a_first_run(made, tmp_path):
+    path = tmp_path / 'trainingcls_split.pkl'
+    path.write_bytes(pickle.dumps(dict(audio=Hostile(tmp_path / 'made'))))
+    with pytest.raises(DataError, match='which could run code'):
+        _ = CacheFolder(tmp_path, read_class_split(made[0])).files
+    assert not (tmp_path / 'made').exists()
+    path.write_bytes(pickle.dumps(dict(audio=dict(data=[]))))
+    with pytest.raises(DataError, match='audio with data, target and url is expected'):
+        _ = CacheFolder(tmp_path, read_class_split(made[0])).files
+
+
+def test_tensors_in_pickles_keep_to_their_numbers(tmp_path):
+    path = tmp_path / 't.pkl'
+    path.write_bytes(pickle.dumps([torch.arange(6).view(2, 3)[:, 1:], 'text', torch.ones(2, dtype=torch.float16)]))
+    read = load_tensor_pickle(path)
+    assert read[0].tolist() == [[1, 2], [4, 5]] and read[1] == 'text' and read[2].dtype == torch.float16
+    wide = torch.arange(3)
+
+    class Wide:
+        def __reduce__(self):
+            return torch._utils._rebuild_tensor_v2, (wide._typed_storage(), 0, (9, ), (1, ), False, OrderedDict())
+
+    path.write_bytes(pickle.dumps(Wide()))
+    with pytest.raises(DataError, match='the file is torn or holds more than plain data'):
+        load_tensor_pickle(path)
+
+
+def test_the_command(made, tmp_path):
+    from projects.tcaf.tools import pack_features as tool
+    source = made[0] / 'features' / FEATURES
+    tool.main([str(source), '--out', str(tmp_path / 'x/a.h5'), '--dtype', 'float16', '--verify'])
+    assert PackedClips(tmp_path / 'x/a.h5').store['visual'].dtype == np.float16
+    with pytest.raises(DataError, match='exists'):
+        tool.main([str(source), '--out', str(tmp_path / 'x/a.h5')])
+    (tmp_path / 'trainingcls_split.pkl').touch()
+    with pytest.raises(ConfigError, match='--data-root'):
+        tool.main([str(tmp_path)])
