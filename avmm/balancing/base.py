@@ -1,6 +1,7 @@
 """The protocol of balancing methods: where they act on a training run, and what the run does for them."""
 from __future__ import annotations
 
+import copy
 import weakref
 
 import torch
@@ -79,6 +80,7 @@ class BalancingHook(Hook):
         self._scores: Tensor | None = None
         self._kept_scores: Tensor | None = None
         self._seen: weakref.ref | None = None
+        self._first_state: dict | None = None
         self._log_sum: Tensor | None = None
         self._log_count = 0
         self._logged = False
@@ -158,6 +160,17 @@ class BalancingHook(Hook):
         """Whether the objective is that of the method: in the window, unless a method knows better."""
         return self.active
 
+    def restart(self) -> None:
+        """Be as at the start of the run, for a loop that trains again from fresh weights in the same process.
+
+        What was attached stays attached.
+        """
+        if self._first_state is not None:
+            self.load_state_dict(copy.deepcopy(self._first_state))
+        self._scores = self._kept_scores = self._log_sum = self._seen = None
+        self._log_count, self._logged = 0, False
+        self.set_epoch(0)
+
     def attach(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Begin to act on ``model`` and ``optimizer``; a runner does it when training starts.
 
@@ -196,6 +209,10 @@ class BalancingHook(Hook):
             self._leave_objective()
 
     # With a runner ---------------------------------------------------------------------------------------------------
+
+    def before_run(self, runner) -> None:
+        """Remember the state that no checkpoint has touched yet."""
+        self._first_state = copy.deepcopy(self.state_dict())
 
     def before_train(self, runner) -> None:
         """Attach: by now the optimiser is the one that will step, restored if the run is resumed."""
@@ -323,7 +340,7 @@ class BalancingHook(Hook):
     def _collect(self) -> None:
         """Add the scores of the current step, once."""
         step = self.model.step
-        if not self.active or not step or (self._seen is not None and self._seen() is step):
+        if not self.active or not step or not self.model.training or (self._seen is not None and self._seen() is step):
             return
         self._seen = weakref.ref(step)
         scores = self.batch_scores(self.model, step)

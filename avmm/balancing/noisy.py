@@ -36,6 +36,12 @@ class NoisyBalancingHook(BalancingHook):
         self.noise_source = noise_source
         self._seed_of_run = seed is None
 
+    def before_run(self, runner) -> None:
+        """Take the seed of the run into what is remembered of its start."""
+        if self._seed_of_run:
+            self.noise.seed = runner.seed
+        super().before_run(runner)
+
     def before_train(self, runner) -> None:
         """Take the seed of the run, unless the config or the checkpoint gives one."""
         if self._seed_of_run:

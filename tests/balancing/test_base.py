@@ -137,6 +137,39 @@ def test_evaluation_and_other_modes_are_not_counted():
     assert_same(weights(model), weights(plain), rtol=0, atol=0)
 
 
+def test_a_loss_in_evaluation_leaves_the_scores_alone():
+    model = toy_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    hook = OGM(alpha=0.5)
+    hook.attach(model, optimizer)
+    backward(model, toy_batch(8, 0))
+    kept = hook._scores.clone()
+    model.eval()
+    model(**toy_batch(8, 1), mode='loss')
+    assert torch.equal(hook._scores, kept)
+
+
+def test_restarted_as_at_the_start():
+    class Counting(OGM):
+        count = 0
+
+        def state_dict(self):
+            return dict(count=self.count)
+
+        def load_state_dict(self, state):
+            self.count = state['count']
+
+    model, hook = toy_model(), Counting(alpha=0.5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    hook.before_run(None)
+    train(model, [toy_batch(8, 0)], hook, optimizer)
+    hook.count = 5
+    hook.restart()
+    assert (hook.count, hook._scores, hook.read_log()) == (0, None, {})
+    train(model, [toy_batch(8, 0)], optimizer=optimizer)
+    assert hook.read_log()
+
+
 class Unimodal(nn.Module):
     """Not an AVModel."""
 
