@@ -42,14 +42,16 @@ class NameTable:
             that fits counts.
         unused: Regular expressions of official names, from their start, that the official program never uses.
         prefix: What every official name may begin with, as ``DataParallel`` adds it.
+        prefixed: Whether an export gives the names that prefix, where nothing says how the official file had them.
 
     Example:
         >>> NameTable([('fc', 'head.classes')], unused=[r'guided\.']).from_official({'module.fc.weight': w, ...})
         {'head.classes.weight': ...}
     """
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], unused: Sequence[str] = (), prefix: str = 'module.'):
-        self.prefix = prefix
+    def __init__(self, pairs: Sequence[tuple[str, str]], unused: Sequence[str] = (), prefix: str = 'module.',
+                 prefixed: bool = True):
+        self.prefix, self.prefixed = prefix, prefixed
         self._to_ours = [(_pattern(official), _replacement(ours)) for official, ours in pairs]
         self._to_official = [(_pattern(ours), _replacement(official)) for official, ours in pairs]
         self._unused = re.compile('|'.join(f'(?:{u})' for u in unused) or r'(?!)')
@@ -79,8 +81,8 @@ class NameTable:
         return {name.removeprefix(self.prefix): value for name, value in state.items()}
 
 
-def state_converter(about: str, table: NameTable, fill_unused: Callable[[State], State] = lambda state: {}
-                    ) -> Converter:
+def state_converter(about: str, table: NameTable, fill_unused: Callable[[State], State] = lambda state: {},
+                    key: str | None = None) -> Converter:
     """A converter of files that hold a state dict, bare or below the key ``state_dict``.
 
     Args:
@@ -88,16 +90,20 @@ def state_converter(about: str, table: NameTable, fill_unused: Callable[[State],
         table: The names.
         fill_unused: From the official tensors that are used, the ones to export in the place of unused tensors that
             were not kept.
+        key: Key below which official files hold their state dict, beside other entries. ``keep_unused`` keeps those,
+            and an export gives them back.
     """
 
     def read(path: Path, trust: bool, keep_unused: bool) -> dict[str, Any]:
         content = load_checkpoint(path, trust=trust)
-        state = content.get('state_dict', content)
+        state = content.get(key or 'state_dict', content)
         if not state or not all(isinstance(value, Tensor) for value in state.values()):
             raise CheckpointError(f'{path} holds no state dict, but {", ".join(map(str, content)) or "nothing"}')
         checkpoint = dict(state_dict=table.from_official(state), meta=dict(converted_from=path.name))
         if keep_unused:
             checkpoint[OFFICIAL] = dict(names=list(state), unused=table.unused(state))
+            if key is not None and state is not content:
+                checkpoint[OFFICIAL]['entries'] = dict(content, **{key: None})
         return checkpoint
 
     def write(checkpoint: Mapping[str, Any], path: Path) -> None:
@@ -105,14 +111,16 @@ def state_converter(about: str, table: NameTable, fill_unused: Callable[[State],
         state = table.to_official(checkpoint['state_dict'], kept.get('unused'))
         if not kept:
             state = {**state, **fill_unused(state)}
-        names = kept.get('names') or [table.prefix + name for name in state]
-        save_checkpoint({name: state[name.removeprefix(table.prefix)] for name in names}, path)
+        names = kept.get('names') or [table.prefix * table.prefixed + name for name in state]
+        state = {name: state[name.removeprefix(table.prefix)] for name in names}
+        # In the order of the official file, whose place of the state is kept free.
+        save_checkpoint(state if key is None else {**kept.get('entries', {}), key: state}, path)
 
     return Converter(about, read, write)
 
 
 def _pattern(template: str) -> re.Pattern:
-    return re.compile(re.escape(template).replace(re.escape('{n}'), r'(\d+)') + r'(?=\.)')
+    return re.compile(re.escape(template).replace(re.escape('{n}'), r'(\d+)') + r'(?=\.|$)')
 
 
 def _replacement(template: str) -> Callable[[re.Match], str]:

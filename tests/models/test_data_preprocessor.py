@@ -133,3 +133,10 @@ def test_augments_belong_to_training_or_evaluation():
     assert 'gt_score' not in evaluated['data_samples'][0] and evaluated['inputs']['audio'].std() > 0.5
     trained = preprocess(data, training=True)
     assert 'gt_score' in trained['data_samples'][0] and torch.equal(trained['inputs']['audio'], torch.ones(2, 50))
+
+
+def test_inputs_within_inputs_are_treated_alike():
+    preprocess = AVDataPreprocessor(normalize=dict(audio=dict(mean=1.0, std=2.0)))
+    inputs = dict(audio=torch.ones(2, 1, 3), negative=dict(audio=torch.full((2, 1, 3), 3.0)))
+    negative = preprocess(dict(inputs=inputs, data_samples=[]))['inputs']['negative']['audio']
+    assert negative.eq(1).all()

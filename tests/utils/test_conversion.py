@@ -59,3 +59,20 @@ def test_file_without_a_state_dict(tmp_path, content, shown):
     torch.save(content, tmp_path / 'odd.pth')
     with pytest.raises(CheckpointError, match=f'odd.pth holds no state dict, but {shown}'):
         state_converter('toy', TABLE).read(tmp_path / 'odd.pth', False, False)
+
+
+def test_a_name_may_be_a_whole_tensor():
+    table = NameTable([('cls_token', 'token')], prefixed=False)
+    assert table.to_official(table.from_official({'module.cls_token': torch.ones(1)})) == {'cls_token': torch.ones(1)}
+
+
+@pytest.mark.parametrize('keep', [False, True])
+def test_state_beside_other_entries(tmp_path, keep):
+    state = {'out.bias': torch.ones(1)}
+    torch.save(dict(epoch=3, model=state, metric='score'), tmp_path / 'official.pth')
+    converter = state_converter('toy', NameTable([('out', 'head')], prefixed=False), key='model')
+    checkpoint = converter.read(tmp_path / 'official.pth', False, keep)
+    converter.write(checkpoint, tmp_path / 'back.pth')
+    back = torch.load(tmp_path / 'back.pth', weights_only=True)
+    assert list(back) == (['epoch', 'model', 'metric'] if keep else ['model'])
+    assert back['model'] == state and back.get('epoch') == (3 if keep else None)

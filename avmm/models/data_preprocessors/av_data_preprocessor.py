@@ -16,7 +16,8 @@ class AVDataPreprocessor(BaseDataPreprocessor):
     """Move a batch to the device, make it float, normalise it and augment it there.
 
     uint8 input becomes float in 0..1; mean and std refer to that scale. Float input is normalised as it is. Tensors of
-    equal shape that come as a list are stacked; those of unequal shapes stay a list.
+    equal shape that come as a list are stacked; those of unequal shapes stay a list. A dictionary of inputs, such as
+    the clips that others are contrasted with, is treated as the inputs are.
 
     Args:
         normalize: ``{modality: dict(mean=..., std=...)}``, each a number, or a list with one number a channel.
@@ -60,7 +61,9 @@ class AVDataPreprocessor(BaseDataPreprocessor):
             inputs, samples = augment(inputs, samples)
         return {'inputs': inputs, 'data_samples': samples}
 
-    def _ready(self, name: str, value: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
+    def _ready(self, name: str, value: Tensor | Sequence[Tensor] | dict) -> Tensor | list[Tensor] | dict:
+        if isinstance(value, dict):
+            return {inner: self._ready(inner, part) for inner, part in value.items()}
         if not torch.is_tensor(value):
             if len({(v.shape, v.dtype) for v in value}) != 1:
                 return [self._ready(name, v[None])[0] for v in value]

@@ -8,7 +8,7 @@ from torch import nn
 
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError, DataError
-from projects.tcaf.tcaf.models import EmbeddingNet, GZSLModel, frozen_statistics, triplet
+from projects.tcaf.tcaf.models import EmbeddingNet, GZSLModel, triplet
 
 
 class Projections(GZSLModel):
@@ -85,16 +85,6 @@ def test_the_extra_pass_moves_statistics_and_no_weight(extra):
     assert model.nets['audio'].fc[1].num_batches_tracked == 1 + extra
     assert model.nets['word'].fc[1].num_batches_tracked == 1 + extra
     assert model._batch is None
-
-
-def test_frozen_statistics_hold_still_and_come_back():
-    net = EmbeddingNet(6, 4, hidden_channels=5, momentum=0.9).train()
-    before = net.fc[5].running_mean.clone()
-    with frozen_statistics(net):
-        net(torch.rand(3, 6))
-    assert net.fc[5].running_mean.equal(before) and net.fc[5].momentum == 0.9 and net.fc[1].momentum == 0.1
-    net(torch.rand(3, 6))
-    assert not net.fc[5].running_mean.equal(before)
 
 
 def test_triplet_by_its_formula():

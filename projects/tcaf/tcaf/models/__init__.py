@@ -1,6 +1,14 @@
 """Models of audio-visual generalised zero-shot learning."""
-from projects.tcaf.tcaf.models.base import GZSLModel, class_distances, frozen_statistics
+from projects.tcaf.tcaf.models.avca import AVCA
+from projects.tcaf.tcaf.models.base import GZSLModel, class_distances
 from projects.tcaf.tcaf.models.embedding_net import EmbeddingNet
 from projects.tcaf.tcaf.models.losses import symmetric_triplets, triplet
+from projects.tcaf.tcaf.models.position_encoder import PositionEncoder
+from projects.tcaf.tcaf.models.sequence_model import SequenceModel
+from projects.tcaf.tcaf.models.tcaf import TCAF
+from projects.tcaf.tcaf.models.token_transformer import TokenTransformer
 
-__all__ = ['EmbeddingNet', 'GZSLModel', 'class_distances', 'frozen_statistics', 'symmetric_triplets', 'triplet']
+__all__ = [
+    'AVCA', 'EmbeddingNet', 'GZSLModel', 'PositionEncoder', 'SequenceModel', 'TCAF', 'TokenTransformer',
+    'class_distances', 'symmetric_triplets', 'triplet'
+]

@@ -2,15 +2,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from avmm.models.base import AVModel, Feats
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError, DataError
+from avmm.utils.batch_norm import frozen_statistics
 
 #: What a class is compared with: the embedding of one modality, or that of both.
 MODES = ('audio', 'visual', 'both')
@@ -30,7 +31,8 @@ class GZSLModel(AVModel):
     Args:
         extra_bn_pass: Follow every update by a forward pass of the batch in training mode, without gradients, as the
             published program does after each step. It moves the running statistics of batch normalisation a second
-            time, with the new weights, and draws dropout.
+            time, with the new weights, and draws dropout. After an update of two passes (SAM) the statistics stay as
+            they are, as the published program leaves them frozen until the next step.
         data_preprocessor: Config; :class:`AVDataPreprocessor` by default.
         init_cfg: Initialisation of mmengine.
     """
@@ -39,8 +41,9 @@ class GZSLModel(AVModel):
                  init_cfg: dict | None = None):
         super().__init__(('audio', 'visual'), data_preprocessor or dict(type='AVDataPreprocessor'), init_cfg)
         self.extra_bn_pass = extra_bn_pass
-        self.register_buffer('class_words', None, persistent=False)
-        self.register_buffer('class_ids', None, persistent=False)
+        # No buffers: averaged copies of a model (EMA) follow the buffers of the original, whose shapes change here.
+        self.class_words: Tensor | None = None
+        self.class_ids: Tensor | None = None
         self._row_of: dict[int, int] = {}
         self._batch: dict[str, Tensor] | None = None
 
@@ -73,7 +76,7 @@ class GZSLModel(AVModel):
         if self.class_words is None:
             raise ConfigError(f'{type(self).__name__} has no classes yet; call set_classes(words, class_ids) with '
                               'those of the data set')
-        return self.class_words
+        return self.class_words.to(next(self.parameters()))
 
     def class_rows(self, data_samples: Sequence[AVDataSample]) -> Tensor:
         """Rows ``(B,)`` of the samples' labels among the classes.
@@ -146,7 +149,9 @@ class GZSLModel(AVModel):
         log_vars = super()._update(data, optim_wrapper)
         if self.extra_bn_pass:
             batch, self._batch = self._batch, None
-            with torch.no_grad(), optim_wrapper.optim_context(self):
+            frozen = getattr(optim_wrapper, 'needs_second_pass', False)
+            kept = frozen_statistics(self) if frozen else nullcontext()
+            with torch.no_grad(), optim_wrapper.optim_context(self), kept:
                 self.extra_pass(batch)
         return log_vars
 
@@ -159,20 +164,3 @@ class GZSLModel(AVModel):
 def class_distances(embedded: dict[str, Tensor], classes: dict[str, Tensor]) -> dict[str, Tensor]:
     """L2 distances ``{mode: (B, C)}`` of embeddings ``{mode: (B, z)}`` to classes ``{mode: (C, z)}``."""
     return {mode: torch.cdist(values, classes[mode]) for mode, values in embedded.items()}
-
-
-@contextmanager
-def frozen_statistics(model: nn.Module) -> Iterator[None]:
-    """Within, batch normalisation in training mode normalises with the batch and keeps its running statistics.
-
-    The counters of batches still advance. For a second forward pass in one step, such as that of SAM.
-    """
-    layers = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
