@@ -85,7 +85,7 @@ class FeatureStoreWriter:
         try:
             self._resume(self._read_journal())
         except BaseException:
-            self._release()
+            self.release()
             raise
 
     # Items ---------------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class FeatureStoreWriter:
 
     def _lock(self) -> Any:
         import fcntl  # not on every platform, and only writing needs it
-        journal = open(self.part / 'journal', 'a+b')  # noqa: SIM115 - closed in _release
+        journal = open(self.part / 'journal', 'a+b')  # noqa: SIM115 - closed in release
         try:
             fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -253,7 +253,7 @@ class FeatureStoreWriter:
             raise ConfigError(f'missing is {missing!r}; it must be refuse, leave_out or zeros')
         absent = [key for key in self.order or () if key not in self._places]
         if (absent and missing == 'refuse') or not (self._places or (absent and missing == 'zeros')):
-            self._release()
+            self.release()
             what = f'{len(absent)} of {len(self.order)} items are missing, such as {absent[0]!r}' if absent else \
                 'there are no items'
             raise DataError(f'{self.path}: {what}; what is there stays in {self.part.name}')
@@ -266,7 +266,7 @@ class FeatureStoreWriter:
             os.replace(target, self.path)
             _sync_folder(self.path.parent)
         finally:
-            self._release()
+            self.release()
         shutil.rmtree(self.part)
         return key
 
@@ -338,7 +338,8 @@ class FeatureStoreWriter:
             flush(block[:filled])
         return np.frombuffer(b''.join(digests), np.uint8).reshape(-1, DIGEST_BYTES)
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Leave the store as it is, for another writer to go on with."""
         for file in self._files.values():
             os.close(file)
         self._files = {}
@@ -351,7 +352,7 @@ class FeatureStoreWriter:
         if kind is None:
             self.close()
         else:
-            self._release()
+            self.release()
 
 
 def merge(paths: Iterable[str | os.PathLike], out: str | os.PathLike, keys: Sequence[str] | None = None,
@@ -410,7 +411,7 @@ def _items(store: FeatureStore, name: str, numbers: Sequence[int]) -> Sequence[n
 def _let_go() -> None:
     """In a process that was forked: close the files of the writers of its parent."""
     for writer in list(_OPEN):
-        writer._release()
+        writer.release()
 
 
 if hasattr(os, 'register_at_fork'):

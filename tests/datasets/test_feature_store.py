@@ -228,7 +228,7 @@ def test_announced_items_that_never_came_can_be_zeros(tmp_path, specs):
         writer.add(f'clip {i}', **item(i, specs))
     # What an item leaves that was being written when the process was killed.
     writer._put('clip 2', {name: writer._fitted(name, '', value) for name, value in item(2, specs).items()})
-    writer._release()
+    writer.release()
     writer = FeatureStoreWriter(tmp_path / 'x.h5', specs, [f'clip {i}' for i in range(4)])
     writer.close(missing='zeros')
     store = FeatureStore(tmp_path / 'x.h5')
@@ -251,7 +251,7 @@ def test_a_forked_worker_does_not_keep_the_lock_of_its_parent(tmp_path):
     worker.start()
     assert os.read(heard, 4) == b'here'
     # What the end of the parent does to its files.
-    writer._release()
+    writer.release()
     writer = FeatureStoreWriter(tmp_path / 'x.h5', SPECS)
     worker.kill()
     worker.join()
@@ -291,7 +291,7 @@ def test_items_that_the_disk_has_lost_are_written_again(tmp_path):
     writer = FeatureStoreWriter(tmp_path / 'x.h5', SPECS)
     for i in range(4):
         writer.add(f'clip {i}', **item(i))
-    writer._release()
+    writer.release()
     rows = tmp_path / 'x.h5.part' / 'audio.rows'
     rows.write_bytes(rows.read_bytes()[:2 * 320] + bytes(320) + rows.read_bytes()[3 * 320:])
     with FeatureStoreWriter(tmp_path / 'x.h5', SPECS) as writer:
