@@ -53,11 +53,11 @@ class Run:
     Attributes:
         name: Name of the work directory or of the checkpoint.
         cfg: Its config.
-        checkpoint: Its weights, ours or official.
+        checkpoint: Its weights, ours or official; None if it has none.
     """
     name: str
     cfg: Config
-    checkpoint: Path
+    checkpoint: Path | None
 
     @property
     def setting(self) -> Setting:
@@ -97,17 +97,29 @@ def find_run(argument: str, cfg_options: dict | None = None) -> Run:
     if colon and config.endswith('.py'):
         if not Path(checkpoint).is_file():
             raise DataError(f'{checkpoint}: no such checkpoint')
-        run = Run(Path(checkpoint).stem, load_config(config, cfg_options), Path(checkpoint))
-    else:
-        folder = Path(argument)
-        configs = sorted(folder.glob('*.py'), key=lambda p: p.stat().st_mtime_ns)
-        if not configs:
-            raise ConfigError(f'{argument}: neither a work directory with the config of its run nor CONFIG:CHECKPOINT')
-        best = sorted(folder.glob('best_*.pth'), key=lambda p: p.stat().st_mtime_ns)
-        found = [*reversed(best), *checkpoint_candidates(folder)]
-        if not found:
-            raise DataError(f'{argument}: holds no checkpoint')
-        run = Run(folder.resolve().name, load_config(configs[-1], cfg_options), found[0])
+        return _checked(Run(Path(checkpoint).stem, load_config(config, cfg_options), Path(checkpoint)), argument)
+    run = find_config(argument, cfg_options)
+    if run.checkpoint is None:
+        raise DataError(f'{argument}: holds no checkpoint')
+    return run
+
+
+def find_config(folder: str, cfg_options: dict | None = None) -> Run:
+    """A run by its work directory, with or without a checkpoint.
+
+    Raises:
+        ConfigError: If there is no config, or it is of another kind of model.
+    """
+    path = Path(folder)
+    configs = sorted(path.glob('*.py'), key=lambda p: p.stat().st_mtime_ns)
+    if not configs:
+        raise ConfigError(f'{folder}: neither a work directory with the config of its run nor CONFIG:CHECKPOINT')
+    best = sorted(path.glob('best_*.pth'), key=lambda p: p.stat().st_mtime_ns)
+    found = [*reversed(best), *checkpoint_candidates(path), None]
+    return _checked(Run(path.resolve().name, load_config(configs[-1], cfg_options), found[0]), folder)
+
+
+def _checked(run: Run, argument: str) -> Run:
     if run.cfg.get('model', {}).get('type') not in TYPES:
         raise ConfigError(f'{argument}: its model is no {", ".join(TYPES[:-1])} or {TYPES[-1]}')
     return run
