@@ -8,13 +8,14 @@ from avmm.utils import DataError
 
 # A writer that does not know the length yet leaves one of these in the header.
 _OPEN_ENDED = (0, 0xFFFFFFFF)
+_EBML, _SEGMENT = b'\x1a\x45\xdf\xa3', b'\x18\x53\x80\x67'
 
 
 def check_file(path: str | os.PathLike) -> None:
     """Refuse a file that is missing, a folder, empty, or shorter than its own header says.
 
-    RIFF files (wav, avi) and ISO media files (mp4, mov) declare their length; many decoders silently return what is
-    left of a truncated one.
+    RIFF files (wav, avi), ISO media files (mp4, mov) and Matroska files (mkv) declare their length; many decoders
+    silently return what is left of a truncated one.
 
     Raises:
         DataError: Naming the file and the reason.
@@ -41,6 +42,8 @@ def _declared_size(file, head: bytes, size: int) -> int:
         return 0 if length in _OPEN_ENDED else length + 8
     if head[4:8] == b'ftyp':
         return _iso_end(file, size)
+    if head[:4] == _EBML:
+        return _matroska_end(file)
     return 0
 
 
@@ -57,3 +60,28 @@ def _iso_end(file, size: int) -> int:
             break
         end += length
     return end
+
+
+def _matroska_end(file) -> int:
+    """End of the segment of a Matroska file; 0 where its writer did not know it."""
+    file.seek(4)
+    header = _element_size(file)
+    if header is None:
+        return 0
+    file.seek(header, os.SEEK_CUR)
+    if file.read(4) != _SEGMENT:
+        return 0
+    length = _element_size(file)
+    return 0 if length is None else file.tell() + length
+
+
+def _element_size(file) -> int | None:
+    """A number of one to eight bytes, whose leading zeros say how many; None if all its bits are set: unknown."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    width = 9 - first[0].bit_length()
+    rest = file.read(width - 1)
+    bits = 7 * width
+    value = int.from_bytes(first + rest, 'big') & ((1 << bits) - 1)
+    return None if len(rest) < width - 1 or value == (1 << bits) - 1 else value

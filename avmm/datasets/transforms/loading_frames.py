@@ -11,7 +11,7 @@ from PIL import Image
 from avmm.datasets.transforms.array_cache import ArrayCache
 from avmm.datasets.transforms.base import AVTransform, clip_name
 from avmm.datasets.transforms.frame_ops import Frame, frame_size, resize
-from avmm.media import VideoFrames, read_image, read_image_array
+from avmm.media import BACKENDS, VideoFrames, read_image, read_image_array
 from avmm.registry import TRANSFORMS
 from avmm.utils import ConfigError, DataError
 from avmm.utils.paths import resolve_data_root
@@ -168,7 +168,7 @@ class LoadFrames(AVTransform):
 
 @TRANSFORMS.register_module()
 class LoadVideoFrames(AVTransform):
-    """Decode frames of a video file with decord, only those that are used.
+    """Decode frames of a video file, only those that are used.
 
     Required Keys:
 
@@ -187,15 +187,19 @@ class LoadVideoFrames(AVTransform):
         short: ``'repeat'`` or ``'error'`` for a clip of fewer frames.
         backend: ``'pillow'`` or ``'torch'``, the form of the frames; see :class:`LoadFrames`.
         num_threads: Threads of the decoder.
+        decoder: ``'decord'``, ``'pyav'`` or ``'torchcodec'``; see :class:`avmm.media.VideoFrames`.
     """
 
     def __init__(self, num_frames: int = 1, sampling: str = 'random', indices: Sequence[int] | None = None,
-                 short: str = 'repeat', backend: str = 'pillow', num_threads: int = 1):
+                 short: str = 'repeat', backend: str = 'pillow', num_threads: int = 1, decoder: str = 'decord'):
         self.sampler = FrameSampler(num_frames, sampling, indices, short)
         if backend not in ('pillow', 'torch'):
             raise ConfigError(f"backend must be 'pillow' or 'torch', got {backend!r}")
+        if decoder not in BACKENDS:
+            raise ConfigError(f'decoder must be one of {", ".join(BACKENDS)}, got {decoder!r}')
         self.backend = backend
         self.num_threads = num_threads
+        self.decoder = decoder
 
     @property
     def random(self) -> bool:
@@ -206,7 +210,7 @@ class LoadVideoFrames(AVTransform):
         """Decode the chosen frames."""
         if 'video_path' not in results:
             return results
-        video = VideoFrames(results['video_path'], self.num_threads)
+        video = VideoFrames(results['video_path'], self.num_threads, self.decoder)
         chosen = self.sampler.choose(len(video), results.get('rng'), video.path)
         frames = video.get(chosen)
         results['frames'] = [Image.fromarray(f) for f in frames] if self.backend == 'pillow' else list(frames)
