@@ -5,10 +5,11 @@ from typing import Any
 
 import tcaf_data
 import tcaf_model
+import tcaf_training
 import torch
 from harness import run_part
 
-PARTS = {**tcaf_data.PARTS, **tcaf_model.PARTS}
+PARTS = {**tcaf_data.PARTS, **tcaf_model.PARTS, **tcaf_training.PARTS}
 
 
 def run(meta: dict[str, Any], inputs: dict[str, Any], state: dict[str, Any], dtype: str) -> dict[str, Any]:
