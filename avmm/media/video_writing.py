@@ -47,28 +47,24 @@ def write_video(path: str | os.PathLike, frames: np.ndarray | Sequence[np.ndarra
         if audio is not None:
             sound = container.add_stream(audio_codec, rate=sample_rate)
             sound.layout = 'mono' if np.ndim(audio) == 1 or len(audio) == 1 else 'stereo'
-        for frame in frames:
-            container.mux(pictures.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
-        container.mux(pictures.encode())
+        packets = [p for frame in frames for p in pictures.encode(av.VideoFrame.from_ndarray(frame, format='rgb24'))]
+        packets += pictures.encode()
         if sound is not None:
-            for part in _sound_frames(av, np.atleast_2d(audio), sample_rate, sound, samples):
-                container.mux(sound.encode(part))
+            # In one piece: the codec cuts it, and the file then tells what the codec has put in front.
+            packets += sound.encode(_whole_sound(av, np.atleast_2d(audio), sample_rate, sound, samples))
+            packets += sound.encode()
+        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
+            container.mux(packet)
 
 
-def _sound_frames(av, audio: np.ndarray, rate: int, stream, samples: str):
-    """The sound in the frames that the codec wants, and None to end with."""
+def _whole_sound(av, audio: np.ndarray, rate: int, stream, samples: str):
+    """The sound as one frame of the codec's kind of samples."""
     if samples == 's16':
         # As wav files are rounded.
         levels = np.clip(np.rint(audio * 32768), -32768, 32767).astype(np.int16)
-        whole = av.AudioFrame.from_ndarray(levels.T.reshape(1, -1), format='s16', layout=stream.layout.name)
+        array = levels.T.reshape(1, -1)
     else:
-        whole = av.AudioFrame.from_ndarray(np.ascontiguousarray(audio, dtype=np.float32), format='fltp',
-                                           layout=stream.layout.name)
-    whole.sample_rate = rate
-    whole.pts = 0
-    size = stream.codec_context.frame_size or 1024
-    buffer = av.AudioFifo()
-    buffer.write(whole)
-    while (part := buffer.read(size, partial=True)) is not None:
-        yield part
-    yield None
+        array = np.ascontiguousarray(audio, dtype=np.float32)
+    frame = av.AudioFrame.from_ndarray(array, format=samples, layout=stream.layout.name)
+    frame.sample_rate, frame.pts = rate, 0
+    return frame
