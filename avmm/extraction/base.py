@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import os
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +18,12 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from avmm.datasets.feature_store import ArraySpec
-from avmm.media import VideoFrames, read_video_audio
-from avmm.media.audio import read_audio
+from avmm.media import VideoFrames, open_video, read_sound
+from avmm.media.sound import AUDIO_SUFFIXES
 from avmm.utils import ConfigError
 
-__all__ = ['FeatureExtractor', 'Media']
+__all__ = ['AUDIO_SUFFIXES', 'FeatureExtractor', 'Media']
 
-#: Files that hold sound and nothing else.
-AUDIO_SUFFIXES = ('.wav', '.flac', '.ogg', '.mp3')
 MODALITIES = ('audio', 'visual')
 
 
@@ -37,7 +34,7 @@ class Media:
         path: A video, or a file of sound.
         start: Beginning of the clip in the file, in s.
         duration: Its length in s; None means to the end of the file.
-        backend: Decoder of the frames; None takes the first that is installed.
+        backend: Decoder of the frames; see :class:`avmm.media.VideoFrames`. None takes its default.
         num_threads: Threads of that decoder.
     """
 
@@ -45,29 +42,34 @@ class Media:
                  backend: str | None = None, num_threads: int = 1):
         self.path, self.start, self.duration = os.fspath(path), float(start), duration
         self.backend, self.num_threads = backend, num_threads
-        self._video: Any = None
-        self._sounds: dict[tuple[int, bool], np.ndarray] = {}
+        self._video: VideoFrames | None = None
+        self._sounds: dict[tuple[int, bool, str], np.ndarray] = {}
 
-    def video(self):
+    def video(self) -> VideoFrames:
         """The frame reader of the whole file; all extractors of a clip share it.
 
         Raises:
             DataError: If the file is missing, empty, truncated, or not a video.
         """
         if self._video is None:
-            self._video = _open_video(self.path, self.backend, self.num_threads)
+            self._video = open_video(self.path, self.backend or 'decord', self.num_threads)
         return self._video
 
-    def sound(self, sample_rate: int, mono: bool = False) -> np.ndarray:
+    def sound(self, sample_rate: int, mono: bool = False, resampling: str = 'sinc_hann') -> np.ndarray:
         """The sound of the clip, float32 ``(channels, L)`` in [-1, 1] at ``sample_rate`` Hz.
+
+        Args:
+            sample_rate: Rate in Hz.
+            mono: Whether the channels are averaged into one.
+            resampling: Kernel for another rate than that of the file; see :func:`avmm.media.resampling.resample`.
 
         Raises:
             NoSoundError: If a video has no sound track.
             DataError: If the file is missing, empty, truncated, or of another kind.
         """
-        key = (sample_rate, mono)
+        key = (sample_rate, mono, resampling)
         if key not in self._sounds:
-            self._sounds[key] = _read_sound(self.path, sample_rate, mono, self.start, self.duration)
+            self._sounds[key], _ = read_sound(self.path, sample_rate, mono, self.start, self.duration, resampling)
         return self._sounds[key]
 
 
@@ -149,20 +151,3 @@ class FeatureExtractor(BaseModule):
             raise ConfigError(f'extractors.{name}: {type(self).__name__} must set modality to audio or visual')
         if not isinstance(getattr(self, 'spec', None), ArraySpec):
             raise ConfigError(f'extractors.{name}: {type(self).__name__} must set spec to an ArraySpec')
-
-
-def _open_video(path: str, backend: str | None, num_threads: int):
-    if backend not in (None, 'decord'):
-        raise ConfigError(f'{backend!r} is no decoder of frames; try decord')
-    return VideoFrames(path, num_threads=num_threads)
-
-
-def _read_sound(path: str, sample_rate: int, mono: bool, start: float, duration: float | None) -> np.ndarray:
-    import torchaudio
-    if path.lower().endswith(AUDIO_SUFFIXES):
-        samples, rate = read_audio(path, start, duration)
-        sound = torchaudio.functional.resample(torch.from_numpy(samples), rate, sample_rate)
-        return sound.mean(0, keepdim=True).numpy() if mono else sound.numpy()
-    samples, rate = read_video_audio(path, sample_rate, mono)
-    first = round(start * rate)
-    return samples[:, first:] if duration is None else samples[:, first:first + round(duration * rate)]
