@@ -161,7 +161,7 @@ def test_runs_and_their_settings(data, tmp_path):
     third = work_dir(data, tmp_path / 'other', width=4, official=True)
     groups = group_runs([find_run(str(path)) for path in (first, second, third)])
     assert [(s.shared_channels, len(runs)) for s, runs in groups.items()] == [(4, 1), (8, 2)]
-    with pytest.raises(DataError, match=r'1 of 2 repeats of UAVM 1\+1, S=4: other'):
+    with pytest.raises(DataError, match=r'1 of 2 repeats of unified 1\+1, S=4: other'):
         group_runs([run for runs in groups.values() for run in runs], 2)
     torch.save(dict(state_dict={}), first / 'best_accuracy_epoch_1.pth')
     assert find_run(str(first)).checkpoint.name == 'best_accuracy_epoch_1.pth'
@@ -174,7 +174,7 @@ def test_runs_and_their_settings(data, tmp_path):
 @pytest.mark.parametrize(('make', 'error', 'message'), [
     (lambda p: p.mkdir(), ConfigError, 'neither a work directory with the config of its run nor CONFIG:CHECKPOINT'),
     (lambda p: (p.mkdir(), (p / 'a.py').write_text('model = dict(type="AVClassifier")')), ConfigError,
-     'its model is no UAVM'),
+     'its model is none of UAVM, ModalityIndependentTransformer'),
     (lambda p: (p.mkdir(), (p / 'a.py').write_text('model = dict(type="UAVM")')), DataError, 'holds no checkpoint')])
 def test_what_is_no_run(make, error, message, tmp_path):
     make(tmp_path / 'run')

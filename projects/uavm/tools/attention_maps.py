@@ -114,12 +114,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     device = pick_device(args.device)
     from avmm.visualization.style import save_figure
-    from projects.uavm.uavm.analysis import attention_of, drawing, group_runs, mean_differences
+    from projects.uavm.uavm.analysis import attention_of, drawing, group_runs, mean_differences, usual
     from projects.uavm.uavm.analysis.command_line import loader_of, runs_of, write_table
     groups = group_runs(runs_of(args), args.repeats)
     out, rows, names = Path(args.out_dir), [], []
     by_depth: dict[int, list[float]] = defaultdict(list)
     maps: dict[str, dict[str, np.ndarray]] = {}
+    width = usual([s for s in groups if s.shared_depth], lambda s: s.shared_channels, 1024)
     for setting, runs in groups.items():
         for number, run in enumerate(runs):
             loader, count = loader_of(run, args)
@@ -130,7 +131,8 @@ def main(argv: list[str] | None = None) -> None:
                 rows.append([run.name, *found.values()])
                 print(f'{run.name}: {count} clips, mean difference of the blocks '
                       + ', '.join(f'{value:.4f}' for value in found.values()))
-            if len(found) == setting.specific_depth + setting.shared_depth:
+            # The picture compares numbers of shared blocks at one width.
+            if setting.type == 'UAVM' and (setting.shared_channels == width or not setting.shared_depth):
                 by_depth[setting.shared_depth].append(list(found.values())[-1])
             if args.save:
                 save_maps(out / 'attmap' / run.name, first.arrays(), args.save)

@@ -67,12 +67,14 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     device = pick_device(args.device)
     from avmm.visualization.style import save_figure
-    from projects.uavm.uavm.analysis import drawing, dump, group_runs
+    from projects.uavm.uavm.analysis import drawing, dump, group_runs, usual
     from projects.uavm.uavm.analysis.command_line import loader_of, runs_of, write_table
     groups = group_runs(runs_of(args), args.repeats)
     out, rows, weights, maps = Path(args.out_dir), [], [], {}
     by_width: dict[int, list] = defaultdict(list)
     curves = {}
+    # The picture compares widths; the table has the other numbers of blocks too.
+    depths = usual(groups, lambda s: (s.kind, *s.depths), ('unified', 3, 3))
     for setting, runs in groups.items():
         for number, run in enumerate(runs):
             with tempfile.TemporaryDirectory() as folder:
@@ -81,9 +83,11 @@ def main(argv: list[str] | None = None) -> None:
                 found = dump(run.load(device, args.trust_checkpoint), track(loader, run.name), count, where, True)
                 accuracies, probe = probe_run(run, found, args)
                 rows.append([run.name, *accuracies])
-                by_width[setting.shared_channels].append(accuracies)
+                if (setting.kind, *setting.depths) == depths:
+                    by_width[setting.shared_channels].append(accuracies)
                 if number == 0:
-                    curves[setting.shared_channels] = probe.curve
+                    if (setting.kind, *setting.depths) == depths:
+                        curves[setting.shared_channels] = probe.curve
                     weights.append([run.name, *map(float, probe.curve)])
                     if args.tsne:
                         maps[setting.label] = maps_of(run, found, args)

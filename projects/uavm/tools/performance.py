@@ -23,8 +23,6 @@ python projects/uavm/tools/performance.py work_dirs/uavm_ns*_r* --versus shared_
 python projects/uavm/tools/performance.py work_dirs/uavm_p*_r* --versus audio_prob --epoch 25
 """
 LABELS = {'width': 'S', 'shared_depth': 'shared blocks $N_s$', 'audio_prob': 'probability of audio'}
-NAMES = {'UAVM': 'unified', 'ModalityIndependentTransformer': 'independent',
-         'CrossModalityTransformer': 'cross-modality'}
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -71,12 +69,13 @@ def main(argv: list[str] | None = None) -> None:
     from avmm.visualization.style import save_figure
     from projects.uavm.uavm.analysis import drawing
     from projects.uavm.uavm.analysis.command_line import write_table
-    from projects.uavm.uavm.analysis.runs import find_config
+    from projects.uavm.uavm.analysis.runs import TYPES, find_config
     lines: dict[str, dict] = defaultdict(lambda: defaultdict(list))
     rows = []
     for argument in args.runs:
         run = find_config(argument)
-        name = NAMES[run.setting.type] if run.setting.shared_depth or args.versus != 'width' else 'independent'
+        # A sweep over the number of shared blocks may well end with none.
+        name = run.setting.kind if args.versus != 'shared_depth' else TYPES[run.setting.type]
         x = {'width': run.setting.shared_channels, 'shared_depth': run.setting.shared_depth,
              'audio_prob': audio_prob(run.cfg)}[args.versus]
         values = read_result(Path(argument), args.epoch)

@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                         help='clips of equal similarity: each counts as a result, as published, or their mean place '
                         'does (default: repeated)')
     parser.add_argument('--width', type=int, help='S of the runs on the right side, which compares numbers of shared '
-                        'blocks (default: 128 if a run has it, else any)')
+                        'blocks (default: 128 if a run has it, else the commonest)')
     return parser.parse_args(argv)
 
 
@@ -51,13 +51,15 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     device = pick_device(args.device)
     from avmm.visualization.style import save_figure
-    from projects.uavm.uavm.analysis import collect, drawing, group_runs
+    from projects.uavm.uavm.analysis import collect, drawing, group_runs, usual
     from projects.uavm.uavm.analysis.command_line import loader_of, runs_of, write_table
     groups = group_runs(runs_of(args), args.repeats)
     out, rows, tables = Path(args.out_dir), [], {name: [] for name in ('R@5', 'R@10')}
     by_width: dict[str, dict] = {name: defaultdict(list) for name in tables}
     by_layer: dict[int, dict] = defaultdict(lambda: defaultdict(list))
-    fixed = args.width or (128 if any(s.shared_channels == 128 for s in groups) else None)
+    # The left side varies the width, the right side the number of shared blocks.
+    depths = usual(groups, lambda s: (s.kind, *s.depths), ('unified', 3, 3))
+    width = args.width or usual([s for s in groups if s.shared_depth], lambda s: s.shared_channels, 128)
     for setting, runs in groups.items():
         last = setting.specific_depth + setting.shared_depth
         for run in runs:
@@ -69,9 +71,9 @@ def main(argv: list[str] | None = None) -> None:
             layers = found['audio to video']
             for name, table in tables.items():
                 table.append([run.name, *(scores[name] for scores in layers.values())])
-                if last in layers and setting.specific_depth == setting.shared_depth:
+                if last in layers and (setting.kind, *setting.depths) == depths:
                     by_width[name][setting.shared_channels].append(layers[last][name])
-            if fixed in (None, setting.shared_channels) or not setting.shared_depth:
+            if setting.type == 'UAVM' and (setting.shared_channels == width or not setting.shared_depth):
                 for layer, scores in layers.items():
                     by_layer[setting.shared_depth][layer].append(scores['R@10'])
             top = layers[max(layers)]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: ``{x: values of the repeats}``
 Series = Mapping[float, Sequence[float]]
+#: Labels of axes that count.
+WHOLE = ('layer', 'shared blocks $N_s$')
 
 
 def draw_series(axis: Axes, series: Series, name: str, position: int = 0) -> None:
@@ -43,6 +45,8 @@ def finish(axis: Axes, title: str, xlabel: str, ylabel: str, widths: Sequence[fl
         axis.set_xscale('log', base=2)
         ticks = sorted(set(widths))
         axis.set_xticks(ticks, [f'{x:g}' for x in ticks])
+    elif xlabel in WHOLE:
+        axis.xaxis.get_major_locator().set_params(integer=True)
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize=7, frameon=False)
     return tidy(axis)
@@ -64,13 +68,17 @@ def probe_figure(accuracy: Mapping[int, Sequence[Sequence[float]]], curves: Mapp
     for i, (width, rows) in enumerate(sorted(accuracy.items())):
         by_layer = {k: [100 * row[k] for row in rows] for k in range(min(len(row) for row in rows))}
         draw_series(axes[1], by_layer, f'S={width}', i)
-    for i, width in enumerate(() if accuracy else (16, 64, 256, 1024)):
-        draw_published(axes[1], dict(zip((4, 5, 6), published.PROBE[width][:3], strict=True)), f'S={width}', i)
+    comparable = all(len(row) == 7 for rows in accuracy.values() for row in rows)
+    for i, width in enumerate(sorted(accuracy) or (16, 64, 256, 1024)):
+        if comparable and width in published.PROBE:
+            values = dict(zip((4, 5, 6), published.PROBE[width][:3], strict=True))
+            draw_published(axes[1], values, f'S={width}, published', i)
     finish(axes[1], '(B) layers', 'layer', 'accuracy of the probe (%)')
     for i, (width, curve) in enumerate(sorted(curves.items())):
         axes[2].plot(np.arange(1, len(curve) + 1), curve, color=colour_of('', i), linewidth=1.4, label=f'S={width}')
     axes[2].set_ylim(-0.05, 1)
     axes[2].set_xscale('log')
+    axes[2].minorticks_off()
     finish(axes[2], '(C) sizes of the weights', 'dimension, sorted', '|weight|')
     return figure
 
@@ -112,7 +120,7 @@ def retrieval_figure(by_width: Mapping[str, Series], by_layer: Mapping[int, Mapp
     top = max((k for layers in by_layer.values() for k in layers), default=7)
     for i, (shared, layers) in enumerate(sorted(by_layer.items(), reverse=True)):
         draw_series(axes[1], percent(layers), f'$N_s$={shared}', i)
-    for i, shared in enumerate(published.RECALL_10_LOGITS):
+    for i, shared in enumerate(published.RECALL_10_LOGITS if top == 7 else ()):
         draw_published(axes[1], {6: published.RECALL_10_BLOCK_6[shared], 7: published.RECALL_10_LOGITS[shared]},
                        f'$N_s$={shared}, published, S=128', i)
     names = ['input', *map(str, range(1, top)), 'logits']
@@ -175,7 +183,7 @@ def performance_figure(lines: Mapping[str, Mapping[float, Sequence[Sequence[floa
         reference: Where on x the published accuracy of one 3+3 training with S=1024 belongs, if it does.
     """
     figure, (axes, ) = new_figure(1, 3, size=(3.0, 2.5))
-    xs = sorted({x for line in lines.values() for x in line})
+    xs = sorted({x for line in lines.values() for x in line} | ({reference} if reference is not None else set()))
     for side, (axis, title) in enumerate(zip(axes, ('Audio', 'Visual', 'Audio-Visual Fusion'), strict=True)):
         for i, (name, line) in enumerate(lines.items()):
             # Attention over both modalities has one answer.

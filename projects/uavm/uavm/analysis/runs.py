@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mmengine.config import Config
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from projects.uavm.uavm.models import FeatureTransformer
 
-#: The types of config that the analyses compare.
-TYPES = ('UAVM', 'ModalityIndependentTransformer', 'CrossModalityTransformer')
+T = TypeVar('T')
+#: The models that the analyses compare, and what they are called in the paper.
+TYPES = {'UAVM': 'unified', 'ModalityIndependentTransformer': 'independent',
+         'CrossModalityTransformer': 'cross-modality'}
 
 
 @dataclass(frozen=True, order=True)
@@ -41,9 +43,19 @@ class Setting:
     shared_depth: int
 
     @property
+    def kind(self) -> str:
+        """The published name of the model: ``'unified'``, ``'independent'`` or ``'cross-modality'``."""
+        return TYPES[self.type] if self.shared_depth else 'independent'
+
+    @property
+    def depths(self) -> tuple[int, int]:
+        """Specific and shared blocks."""
+        return self.specific_depth, self.shared_depth
+
+    @property
     def label(self) -> str:
         """The setting in a few words."""
-        return f'{self.type} {self.specific_depth}+{self.shared_depth}, S={self.shared_channels}'
+        return f'{self.kind} {self.specific_depth}+{self.shared_depth}, S={self.shared_channels}'
 
 
 @dataclass
@@ -121,7 +133,7 @@ def find_config(folder: str, cfg_options: dict | None = None) -> Run:
 
 def _checked(run: Run, argument: str) -> Run:
     if run.cfg.get('model', {}).get('type') not in TYPES:
-        raise ConfigError(f'{argument}: its model is no {", ".join(TYPES[:-1])} or {TYPES[-1]}')
+        raise ConfigError(f'{argument}: its model is none of {", ".join(TYPES)}')
     return run
 
 
@@ -143,6 +155,13 @@ def group_runs(runs: Iterable[Run], repeats: int | None = None) -> dict[Setting,
             raise DataError(f'{len(own)} of {repeats} repeats of {setting.label}: '
                             f'{", ".join(run.name for run in own)}')
     return dict(sorted(groups.items()))
+
+
+def usual(settings: Iterable[Setting], value: Callable[[Setting], T], prefer: T) -> T:
+    """The value that a figure holds fixed while it varies another: ``prefer`` if a setting has it, else the commonest.
+    """
+    found = [value(setting) for setting in settings]
+    return prefer if prefer in found or not found else max(found, key=found.count)
 
 
 def open_split(cfg: Config, split: str, feat_norm: bool | None = False, per_class: int = 0,
