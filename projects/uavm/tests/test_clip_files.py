@@ -108,8 +108,9 @@ def test_path_tool_keeps_labels_and_rewrites_files(tmp_path):
 @pytest.mark.parametrize('workers', [0, 2])
 def test_features_are_packed(tmp_path, workers):
     made = write_features(tmp_path)
-    done = run_tool('tools/dataset_converters/pack_features.py', tmp_path / 'out.h5', '--list', tmp_path / 'clips.json',
-                    '--data-root', tmp_path, '--arrays', 'audio=afeat', 'visual=vfeat', '--workers', workers)
+    done = run_tool('tools/dataset_converters/pack_features.py', tmp_path / 'out.h5', '--list',
+                    tmp_path / 'clips.json', '--data-root', tmp_path, '--arrays', 'audio=afeat', 'visual=vfeat',
+                    '--workers', workers)
     assert done.returncode == 0, done.stderr
     store = FeatureStore(tmp_path / 'out.h5')
     assert store.keys == [f'clip{i}' for i in range(len(made))]

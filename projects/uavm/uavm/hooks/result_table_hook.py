@@ -45,8 +45,9 @@ class ResultTableHook(Hook):
         self._lr, self._losses, self._samples = 0.0, None, 0
 
     def before_train_epoch(self, runner) -> None:
-        """Begin the mean of the loss."""
-        self._losses, self._samples = None, 0
+        """Begin the mean of the loss, unless a run goes on inside the epoch."""
+        if not getattr(runner.train_loop, 'resumed_in_epoch', False):
+            self._losses, self._samples = None, 0
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Add the loss of the batch, on its device."""

@@ -31,16 +31,13 @@ class SteppedWarmupHook(Hook):
             raise ConfigError('SteppedWarmupHook: batch_size, length and step must be at least 1, got '
                               f'{batch_size}, {length} and {step}')
         self.batch_size, self.length, self.step, self.linear = batch_size, length, step, linear
-        self._done = False
 
     def factor(self, iteration: int) -> float | None:
         """Share of the base rate that is set at an iteration; None where the rate is left alone."""
         if self.linear:
-            share = iteration * self.batch_size / 10 / self.length
-            if share < 1:
-                return share
+            seen, wanted = iteration * self.batch_size, 10 * self.length
             # The first iteration past the end reaches the base rate.
-            return 1.0 if share - self.batch_size / 10 / self.length < 1 else None
+            return min(1.0, seen / wanted) if seen - self.batch_size < wanted else None
         count = iteration * int(self.batch_size / 10)
         return count / self.length if count <= self.length and count % self.step == 0 else None
 
