@@ -1,0 +1,12 @@
+# ActivityNet-GZSL, C3D and VGGish features, means over time: sound (128), frames (4096).
+_base_ = './averaged_loaders.py'
+
+dataset_type = 'GZSLDataset'
+data_root = 'data/avgzsl/ActivityNet'
+
+_clips = dict(
+    type=dataset_type, data_root=data_root, features='cls_features', class_split='cls_split',
+    word_order='manual_sorted')
+train_dataloader = dict(dataset=dict(**_clips, split='train'))
+val_dataloader = dict(dataset=dict(**_clips, split='val', test_mode=True))
+test_dataloader = dict(dataset=dict(**_clips, split='test', test_mode=True))
