@@ -2,6 +2,7 @@
 _base_ = '../../../../configs/_base_/default_runtime.py'
 
 custom_imports = dict(imports=['projects.tcaf.tcaf'], allow_failed_imports=False)
+inferencer = dict(type='ZeroShotInferencer')
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),  # epochs begin anew in stage 2
     zero_shot=dict(type='ZeroShotHook'),
