@@ -13,6 +13,7 @@ import torch
 
 from avmm.registry import DATA_SAMPLERS, DATASETS
 from projects.uavm.uavm.datasets import class_balance_weights, read_clips, read_labels, weight_path, write_weights
+from projects.uavm.uavm.extractors import published_order, scaled_size
 
 Arrays = dict[str, np.ndarray]
 
@@ -103,4 +104,16 @@ def sample_weights(meta: dict, *_) -> dict:
         return dict(weights=weights, csv_text=path.read_text(), sampled=sampler.order(0))
 
 
-PARTS = {'feature_loader': feature_loader, 'audio_loader': audio_loader, 'sample_weights': sample_weights}
+def video_misc(meta: dict, *_) -> dict:
+    """Sizes of decoded frames, and the order of the videos."""
+    options = meta['options']
+    outputs = dict(dims=np.array([scaled_size(*size) for size in options['sizes']]))
+    for count in options['n_list']:
+        outputs[f'order_{count}'] = published_order(count, options['numpy_seed'])
+        # What the program says its length is, also where it is a chunk too long.
+        outputs[f'len_{count}'] = count + 10 - count % 10
+    return outputs
+
+
+PARTS = {'feature_loader': feature_loader, 'audio_loader': audio_loader, 'sample_weights': sample_weights,
+         'video_misc': video_misc}

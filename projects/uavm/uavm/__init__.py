@@ -2,6 +2,7 @@
 from projects.uavm.uavm.audio_extractor import UAVMAudioExtractor
 from projects.uavm.uavm.datasets import UAVMAudioDataset, UAVMFeatureDataset, UAVMWeightedSampler
 from projects.uavm.uavm.evaluation import UAVMStatistics
+from projects.uavm.uavm.extractors import UAVMAudioFeatures, UAVMVisualFeatures
 from projects.uavm.uavm.hooks import (
     ModalityDrawHook,
     PredictionEnsembleHook,
@@ -14,6 +15,7 @@ from projects.uavm.uavm.preprocessor import UAVMDataPreprocessor
 
 __all__ = [
     'CrossModalityTransformer', 'ModalityDrawHook', 'ModalityIndependentTransformer', 'PredictionEnsembleHook',
-    'ResultTableHook', 'SteppedWarmupHook', 'UAVM', 'UAVMAudioDataset', 'UAVMAudioExtractor', 'UAVMDataPreprocessor',
-    'UAVMFeatureDataset', 'UAVMStatistics', 'UAVMWeightedSampler', 'WeightAverageHook'
+    'ResultTableHook', 'SteppedWarmupHook', 'UAVM', 'UAVMAudioDataset', 'UAVMAudioExtractor', 'UAVMAudioFeatures',
+    'UAVMDataPreprocessor', 'UAVMFeatureDataset', 'UAVMStatistics', 'UAVMVisualFeatures', 'UAVMWeightedSampler',
+    'WeightAverageHook'
 ]
