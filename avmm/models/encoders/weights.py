@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -43,6 +44,17 @@ def load_weights(net: nn.Module, path: str, ignore: str = '') -> None:
     Raises:
         CheckpointError: If the file is missing, broken, holds more than tensors, or belongs to another network.
     """
+    fill_weights(net, read_weights(path), path, ignore)
+
+
+def read_weights(path: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file written by ``torch.save``: a state dict, or one under ``state_dict`` or ``model``.
+
+    Names lose the ``module.`` that training on several devices puts in front of them.
+
+    Raises:
+        CheckpointError: If the file is missing, broken, or holds more than tensors.
+    """
     if not Path(path).is_file():
         raise CheckpointError(f'{path}: no such file of weights; correct the path')
     try:
@@ -50,10 +62,26 @@ def load_weights(net: nn.Module, path: str, ignore: str = '') -> None:
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f'{path} is torn or holds more than tensors ({reason}); get the file anew') from error
-    state = state.get('state_dict', state) if isinstance(state, dict) else {}
+    state = state if isinstance(state, dict) else {}
+    for key in ('state_dict', 'model'):
+        state = state[key] if isinstance(state.get(key), dict) else state
+    return {key.removeprefix('module.'): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+
+
+def fill_weights(net: nn.Module, state: Mapping[str, torch.Tensor], path: str, ignore: str = '') -> None:
+    """Put tensors into ``net`` under their names; those that it does not have are left out.
+
+    Args:
+        net: The network.
+        state: The tensors.
+        path: Where they come from, for the message.
+        ignore: Prefix of the tensors that may be absent or of another shape.
+
+    Raises:
+        CheckpointError: If some are missing or of another shape.
+    """
     own = net.state_dict()
-    fitting = {key: value for key, value in state.items()
-               if key in own and isinstance(value, torch.Tensor) and value.shape == own[key].shape}
+    fitting = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
     # Old files do not count the batches that a norm has seen.
     wrong = [key for key in own if key not in fitting and not key.endswith('num_batches_tracked')
              and not (ignore and key.startswith(ignore))]
