@@ -37,22 +37,18 @@ class Progress:
         """One more clip is through."""
         self.done += 1
         self.failed += failed
+        now = time.monotonic()
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, rate=self._rate())
-        elif not sys.stderr.isatty() and (now := time.monotonic()) - self._shown >= self.every:
+            self._bar.update(self._task, advance=1, rate=self._rate(now))
+        elif not sys.stderr.isatty() and now - self._shown >= self.every:
             self._shown = now
-            print(self.line(), file=sys.stderr, flush=True)
+            left = (now - self._started) / self.done * (self.total - self.done)
+            print(f'{self.name}: {self.done}/{self.total}, {self._rate(now)}, {_clock(left)} left', file=sys.stderr,
+                  flush=True)
 
-    def line(self) -> str:
-        """Where the run is."""
-        seconds = time.monotonic() - self._started
-        left = seconds / self.done * (self.total - self.done) if self.done else 0
-        return f'{self.name}: {self.done}/{self.total}, {self._rate()}, {_clock(left)} left'
-
-    def _rate(self) -> str:
-        seconds = max(time.monotonic() - self._started, 1e-9)
+    def _rate(self, now: float) -> str:
         failed = f', {self.failed} failed' if self.failed else ''
-        return f'{self.done / seconds:.1f} clips/s{failed}'
+        return f'{self.done / max(now - self._started, 1e-9):.1f} clips/s{failed}'
 
     def __exit__(self, kind, error, trace) -> None:
         if self._bar is not None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import pickle
 import signal
 import socket
 import struct
+import sys
 import tempfile
 import time
 from collections import deque
@@ -241,6 +243,9 @@ def _work(task: socket.socket, others: list[socket.socket], extractors: Mapping[
     # Ctrl-C reaches all processes of a terminal; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == 'linux':
+        # However the parent ends, a decoder that hangs does not stay: PR_SET_PDEATHSIG.
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))
     for other in others:
         other.close()
     torch.set_num_threads(1)
