@@ -6,9 +6,11 @@ from projects.tcaf.tcaf.models.losses import symmetric_triplets, triplet
 from projects.tcaf.tcaf.models.position_encoder import PositionEncoder
 from projects.tcaf.tcaf.models.sequence_model import SequenceModel
 from projects.tcaf.tcaf.models.tcaf import TCAF
+from projects.tcaf.tcaf.models.temporal_attention_fusion import TemporalAttentionFusion
+from projects.tcaf.tcaf.models.temporal_perceiver import TemporalPerceiver
 from projects.tcaf.tcaf.models.token_transformer import TokenTransformer
 
 __all__ = [
-    'AVCA', 'EmbeddingNet', 'GZSLModel', 'PositionEncoder', 'SequenceModel', 'TCAF', 'TokenTransformer',
-    'class_distances', 'symmetric_triplets', 'triplet'
+    'AVCA', 'EmbeddingNet', 'GZSLModel', 'PositionEncoder', 'SequenceModel', 'TCAF', 'TemporalAttentionFusion',
+    'TemporalPerceiver', 'TokenTransformer', 'class_distances', 'symmetric_triplets', 'triplet'
 ]
