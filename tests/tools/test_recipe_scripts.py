@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-SCRIPTS = sorted(path for path in REPO.glob('projects/*/tools/*.sh') if 'recipe.sh' in path.read_text())
+SCRIPTS = sorted(path for path in REPO.glob('projects/*/tools/*.sh') if '/../recipe.sh' in path.read_text())
 
 
 def run(script: Path, *arguments: str) -> subprocess.CompletedProcess:

@@ -1,0 +1,6 @@
+# UAVM with 0 shared blocks of six; 25 epochs on VGGSound, three repeats: --seed 0, 1, 2.
+# Launch: bash projects/uavm/tools/sweep.sh uavm_ns0
+_base_ = '../uavm_1xb144-10e_vggsound.py'
+
+train_cfg = dict(max_epochs=25)
+model = dict(specific_depth=6, shared_depth=0)

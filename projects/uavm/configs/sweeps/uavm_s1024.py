@@ -1,0 +1,6 @@
+# UAVM with a shared width of 1024; 25 epochs on VGGSound, three repeats: --seed 0, 1, 2.
+# Launch: bash projects/uavm/tools/sweep.sh uavm_s1024
+_base_ = '../uavm_1xb144-10e_vggsound.py'
+
+train_cfg = dict(max_epochs=25)
+model = dict(shared_channels=1024)

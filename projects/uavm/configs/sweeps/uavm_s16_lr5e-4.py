@@ -1,0 +1,9 @@
+# UAVM with a shared width of 16 and the higher rate; 25 epochs on VGGSound, three repeats: --seed 0, 1, 2.
+# Launch: bash projects/uavm/tools/sweep.sh uavm_s16_lr5e-4
+_base_ = '../uavm_1xb144-10e_vggsound.py'
+
+train_cfg = dict(max_epochs=25)
+model = dict(shared_channels=16)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+param_scheduler = dict(
+    _delete_=True, type='ReduceOnPlateauLR', monitor='accuracy/joint', rule='greater', factor=0.5, patience=2)

@@ -1,0 +1,9 @@
+# UAVM on VGGSound, 10 epochs as published; published: 65.8 % (audio and video).
+# Launch:   python tools/train.py projects/uavm/configs/uavm_1xb144-10e_vggsound.py
+# Override: --cfg-options optim_wrapper.zero_grad_set_to_none=True
+_base_ = [
+    './_base_/datasets/vggsound_features.py',
+    './_base_/models/uavm.py',
+    './_base_/schedules/adam_halving.py',
+    './_base_/runtime.py',
+]
