@@ -132,18 +132,15 @@ def calibrate(distances: Array, labels: Array, class_ids: Sequence[int], seen_id
     if empty not in EMPTY or not len(betas):
         raise ConfigError(f"empty is 'skip' or 'nan', with at least one beta; got {empty!r}, {list(betas)}")
     values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
-    # A sum is not a number if one of its terms is not, which is quicker to see.
-    if np.isnan(values.sum()) and np.isnan(values).any():
-        raise DataError(f'the distances of clip {int(np.isnan(values).any(1).argmax())} are not all numbers; has the '
-                        'model diverged?')
-    rows = _rows(as_labels(labels, len(values)), ids)
+    # Classes by number; columns of seen ones before those of unseen ones, so that each search runs through memory.
     order = np.argsort(ids)
-    ids, is_seen, values = ids[order], is_seen[order], np.ascontiguousarray(values[:, order])
-    rows = np.argsort(order)[rows]
-    betas = np.asarray(betas, np.float64)
-    counts = np.bincount(rows, minlength=len(ids))
-    unseen_answers = _nearest(values, np.flatnonzero(~is_seen))
-    answers = _answers(values, is_seen, unseen_answers, betas)
+    rows = np.argsort(order)[_rows(as_labels(labels, len(values)), ids)]
+    ids, is_seen = ids[order], is_seen[order]
+    grouped = np.concatenate([np.flatnonzero(is_seen), np.flatnonzero(~is_seen)])
+    # A copy; torch takes columns faster than NumPy does.
+    values = torch.from_numpy(values).index_select(1, torch.from_numpy(order[grouped])).numpy()
+    betas, counts = np.asarray(betas, np.float64), np.bincount(rows, minlength=len(ids))
+    answers, unseen_answers = _answers(values, grouped, int(is_seen.sum()), betas)
     recalls = np.stack([_recalls(a, rows, counts) for a in answers])
     zsl_recalls = np.where(is_seen, 0.0, _recalls(unseen_answers, rows, counts))
     seen, unseen = _means(recalls[:, is_seen], empty), _means(recalls[:, ~is_seen], empty)
@@ -181,42 +178,56 @@ def _rows(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _nearest(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The nearest of some classes ``(N,)``, the first of equals; -1 if there is none."""
-    if not len(columns):
-        return np.full(len(values), -1)
-    return columns[_argmin(values[:, columns])]
+def _nearest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest class, the first of equals ``(N,)``, and its distance ``(N,)``; infinity where there is no class.
+
+    Raises:
+        DataError: If a distance is not a number.
+    """
+    if not values.shape[1]:
+        return np.zeros(len(values), np.int64), np.full(len(values), np.inf, values.dtype)
+    places = values.argmin(1)
+    nearest = values[np.arange(len(values)), places]
+    # NumPy takes what is not a number for the smallest.
+    if np.isnan(nearest).any():
+        raise DataError(f'the distances of clip {int(np.isnan(nearest).argmax())} are not all numbers; has the model '
+                        'diverged?')
+    return places, nearest
 
 
-def _argmin(values: np.ndarray) -> np.ndarray:
-    # Several times as fast as NumPy's along the last axis; equals are sorted out by the callers' need of the first.
-    lowest, places = torch.from_numpy(np.ascontiguousarray(values)).min(1)
-    ties = torch.from_numpy(values) == lowest[:, None]
-    several = ties.sum(1) > 1
-    if several.any():
-        places[several] = ties[several].to(torch.uint8).argmax(1)
-    return places.numpy()
+def _answers(values: np.ndarray, grouped: np.ndarray, seen_count: int,
+             betas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest class for each calibration ``(K, N)``, and among unseen classes ``(N,)``; the first of equals.
 
-
-def _answers(values: np.ndarray, is_seen: np.ndarray, unseen: np.ndarray, betas: np.ndarray) -> np.ndarray:
-    """The nearest class for each calibration ``(K, N)``, the first of equals."""
-    columns = np.flatnonzero(is_seen)
-    if not len(columns):
-        return np.tile(unseen, (len(betas), 1))
+    Args:
+        values: Distances ``(N, C)`` to the classes ``grouped``; changed on the way.
+        grouped: Places of the classes, seen ones first.
+        seen_count: How many of them are seen.
+        betas: Calibrations ``(K,)``.
+    """
     dtype, clips = values.dtype, np.arange(len(values))
-    among_seen = values[:, columns]
-    seen = columns[_argmin(among_seen)]
-    nearest_seen = values[clips, seen]
-    nearest_unseen = values[clips, unseen] if (~is_seen).any() else np.full(len(values), np.inf, dtype)
+    among_seen, among_unseen = values[:, :seen_count], values[:, seen_count:]
+    (seen_place, nearest_seen), (place, nearest_unseen) = _nearest(among_seen), _nearest(among_unseen)
+    unseen = grouped[seen_count:][place] if seen_count < len(grouped) else np.full(len(values), -1)
+    if not seen_count:
+        return np.tile(unseen, (len(betas), 1)), unseen
+    seen = grouped[seen_place]
     shifted = nearest_seen + betas.astype(dtype)[:, None]
     first = (shifted == nearest_unseen) & (seen < unseen)
     answers = np.where((shifted < nearest_unseen) | first, seen, unseen)
     # Adding a number rounds: distances that differ by less may become equal, and then the first class counts.
+    among_seen[clips, seen_place] = np.inf
+    second = among_seen.min(1)
+    among_seen[clips, seen_place] = nearest_seen
     margin = 4 * np.finfo(dtype).eps * (np.abs(nearest_seen) + float(np.abs(betas).max()))
-    close = np.flatnonzero((among_seen <= (nearest_seen + margin)[:, None]).sum(1) > 1)
-    for k, beta in enumerate(betas.astype(dtype) if len(close) else ()):
-        answers[k, close] = (values[close] + np.where(is_seen, beta, dtype.type(0))).argmin(1)
-    return answers
+    close = np.flatnonzero(second <= nearest_seen + margin)
+    if len(close):
+        by_number = np.argsort(grouped)
+        few = values[close][:, by_number]
+        is_seen = by_number < seen_count
+        for k, beta in enumerate(betas.astype(dtype)):
+            answers[k, close] = (few + np.where(is_seen, beta, dtype.type(0))).argmin(1)
+    return answers, unseen
 
 
 def _recalls(answers: np.ndarray, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:

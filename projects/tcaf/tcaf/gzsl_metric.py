@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ class GZSLMetric(TableMetric):
         collect_dir: Shared folder where several ranks gather on ``'cpu'``.
 
     Attributes:
-        last: ``{mode: Calibration}`` of the last evaluation, on the main rank.
+        last: ``{mode: Calibration}`` of the last evaluation, on the main rank; with ``beta``, that is its best one.
     """
 
     default_prefix = 'gzsl'
@@ -77,10 +78,14 @@ class GZSLMetric(TableMetric):
         if missing:
             raise ConfigError(f'{type(self).__name__}: the data set does not say its {missing[0]}; take GZSLDataset')
         labels = table.columns.pop(_LABEL)
-        betas = self.betas if self.beta is None else [self.beta]
+        # The curve is drawn for a given calibration too.
+        betas = self.betas if self.beta is None else np.union1d(self.betas, self.beta)
         self.last = {mode: calibrate(distances.float(), labels, meta['class_ids'], meta['seen_ids'],
                                      meta['unseen_ids'], betas, self.empty)
                      for mode, distances in table.columns.items()}
+        if self.beta is not None:
+            given = int(np.searchsorted(betas, self.beta))
+            self.last = {mode: replace(found, best=given) for mode, found in self.last.items()}
         main = next(iter(sorted(self.last, key=lambda m: MODES.index(m) if m in MODES else len(MODES))))
         values = percentages(self.last[main])
         if self.beta is None:

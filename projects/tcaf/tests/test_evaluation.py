@@ -138,10 +138,11 @@ def test_one_mode_in_per_cent():
 
 def test_a_given_calibration():
     distances, labels = drawn(10)
-    _, values = measured(dict(both=distances), labels, beta=0.6)
+    metric, values = measured(dict(both=distances), labels, beta=0.6)
     expected = calibrate(distances, labels, IDS, SEEN, UNSEEN, [0.6])
     assert values['gzsl/seen'] == 100 * expected.seen[0] and values['gzsl/beta'] == 0.6
-    assert 'gzsl/test_beta' not in values
+    assert 'gzsl/test_beta' not in values and metric.last['both'].beta == 0.6
+    assert metric.last['both'].hm.max() == calibrate(distances, labels, IDS, SEEN, UNSEEN).hm.max()
 
 
 def test_several_modes_and_one_calibration_for_the_test():
