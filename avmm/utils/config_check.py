@@ -44,6 +44,7 @@ GIVEN: dict[str, frozenset[str]] = {
     'hook': frozenset({'priority'}),
     'visualizer': frozenset({'name', 'save_dir'}),
     'vis_backend': frozenset({'save_dir'}),
+    'inferencer': frozenset({'config', 'checkpoint', 'device'}),
 }
 #: Registries whose components get further arguments from the component that they are part of.
 FILLED_IN = ('model', 'model_wrapper', 'weight initializer', 'function')

@@ -1,0 +1,11 @@
+# Perceiver on ActivityNet-GZSL, C3D and VGGish features; published: HM 6.92, ZSL 4.47.
+# No reference code: the design is ours, on the heads, losses and schedule of TCAF.
+# Launch:   python tools/train.py projects/tcaf/configs/perceiver_cls_activitynet.py
+# Override: --cfg-options train_cfg.stage=1
+_base_ = [
+    './_base_/datasets/activitynet_cls_temporal.py',
+    './_base_/models/perceiver.py',
+    './_base_/schedules/tcaf.py',
+    './_base_/schedules/plateau.py',
+    './_base_/runtime.py',
+]

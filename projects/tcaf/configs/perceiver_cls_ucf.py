@@ -1,0 +1,11 @@
+# Perceiver on UCF-GZSL, C3D and VGGish features; published: HM 34.11, ZSL 28.12.
+# No reference code: the design is ours, on the heads, losses and schedule of TCAF.
+# Launch:   python tools/train.py projects/tcaf/configs/perceiver_cls_ucf.py
+# Override: --cfg-options train_cfg.stage=1
+_base_ = [
+    './_base_/datasets/ucf_cls_temporal.py',
+    './_base_/models/perceiver.py',
+    './_base_/schedules/tcaf.py',
+    './_base_/schedules/plateau.py',
+    './_base_/runtime.py',
+]
