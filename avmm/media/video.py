@@ -119,8 +119,8 @@ class VideoFrames:
 
     def index_at(self, times: Sequence[float]) -> np.ndarray:
         """Indices ``(N,)`` of the frames that are shown at ``times``, s."""
-        # Times that were computed as i / fps shall not fall before the frame for their last digit.
-        places = np.searchsorted(self.times, np.asarray(times, np.float64) + 1e-6, side='right') - 1
+        # Containers round to milliseconds: i / fps shall not fall before the frame i for that.
+        places = np.searchsorted(self.times, np.asarray(times, np.float64) + 6e-4, side='right') - 1
         return np.clip(places, 0, len(self) - 1)
 
     def _decode(self, indices: np.ndarray) -> np.ndarray:

@@ -2,15 +2,7 @@ from avmm.models.attention import ChannelGate, MapSource, MultiheadAttention, re
 from avmm.models.base import AVModel, Step
 from avmm.models.classifiers import AVClassifier
 from avmm.models.data_preprocessors import AVDataPreprocessor, BatchMixup, BatchNoise
-from avmm.models.encoders import (
-    AVResNet18,
-    C3DEncoder,
-    ConvNeXtEncoder,
-    Encoder,
-    SmallConvNet,
-    TorchvisionEncoder,
-    VGGishEncoder,
-)
+from avmm.models.encoders import AVResNet18, ConvNeXtEncoder, Encoder, SmallConvNet, TorchvisionEncoder
 from avmm.models.fusion import (
     AttentionFusion,
     ConcatFusion,
@@ -40,10 +32,10 @@ from avmm.models.losses import BCELoss, CrossEntropyLoss, FocalLoss, LabelSmooth
 
 __all__ = [
     'AVClassifier', 'AVDataPreprocessor', 'AVInteraction', 'AVModel', 'AVResNet18', 'AttentionFusion', 'BCELoss',
-    'BatchMixup', 'BatchNoise', 'C3DEncoder', 'ChannelGate', 'ConcatFusion', 'ConvNeXtEncoder', 'CrossEntropyLoss',
+    'BatchMixup', 'BatchNoise', 'ChannelGate', 'ConcatFusion', 'ConvNeXtEncoder', 'CrossEntropyLoss',
     'CrossModalDecoder', 'CrossModalLocalizer', 'Encoder', 'EventHead', 'EventLocalizer', 'EventPrediction',
     'EventTargets', 'FiLMFusion', 'FocalLoss', 'Fusion', 'GatedFusion', 'LabelSmoothLoss', 'LateFusion',
     'LinearHead', 'MapSource', 'MetamodalFusion', 'MultiheadAttention', 'SmallConvNet', 'SoftMarginLoss', 'Step',
-    'SumFusion', 'SupervisedEventHead', 'TemporalEncoder', 'TorchvisionEncoder', 'VGGishEncoder', 'WeakEventHead',
+    'SumFusion', 'SupervisedEventHead', 'TemporalEncoder', 'TorchvisionEncoder', 'WeakEventHead',
     'recorded_maps'
 ]

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from avmm.extraction.extractors.c3d import normalized, prepare_frames, windows
+from avmm.extraction.extractors.c3d_net import C3DNet
 from avmm.extraction.extractors.selavi import SeLaVi, filter_banks, window_starts
 from avmm.extraction.extractors.sound_fronts import vggish_patches
 from avmm.extraction.extractors.vggish import postprocess
+from avmm.extraction.extractors.vggish_net import VGGishNet
 from avmm.media import resample
 from avmm.models.encoders.weights import fill_weights
-from avmm.registry import EXTRACTORS, MODELS
+from avmm.registry import EXTRACTORS
 
 Arrays = dict[str, np.ndarray]
 #: Seconds of the videos whose windows a case counts, at 25 frames a second.
@@ -27,9 +29,9 @@ def filled(net: torch.nn.Module, state: dict[str, Tensor], dtype: torch.dtype) -
 
 @torch.no_grad()
 def vggish_net(meta: dict[str, Any], inputs: Arrays, state: dict[str, Tensor], dtype: torch.dtype) -> dict:
-    net = filled(MODELS.build(dict(type='VGGishEncoder')), state, dtype)
+    net = filled(VGGishNet(), state, dtype)
     x = torch.as_tensor(inputs['x'], dtype=dtype)
-    return dict(emb=net(x), feat=net.feature_maps(x)[:, ::16])
+    return dict(emb=net(x), feat=net.features(x)[:, ::16])
 
 
 def vggish_frontend(meta: dict[str, Any], inputs: Arrays, state: dict[str, Tensor], dtype: torch.dtype) -> dict:
@@ -45,7 +47,7 @@ def vggish_frontend(meta: dict[str, Any], inputs: Arrays, state: dict[str, Tenso
 
 @torch.no_grad()
 def c3d_net(meta: dict[str, Any], inputs: Arrays, state: dict[str, Tensor], dtype: torch.dtype) -> dict:
-    net = filled(MODELS.build(dict(type='C3DEncoder')), state, dtype)
+    net = filled(C3DNet(), state, dtype)
     return dict(fc7=net(torch.as_tensor(inputs['x'], dtype=dtype)))
 
 

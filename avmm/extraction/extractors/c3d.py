@@ -6,8 +6,8 @@ from torch import Tensor
 
 from avmm.datasets.feature_store import ArraySpec
 from avmm.extraction.base import FeatureExtractor, Media
+from avmm.extraction.extractors.c3d_net import C3DNet
 from avmm.extraction.extractors.frames import center_crop, even_times, load_frames, resize
-from avmm.models.encoders import C3DEncoder
 from avmm.registry import EXTRACTORS
 from avmm.utils import ConfigError
 
@@ -45,7 +45,7 @@ class C3D(FeatureExtractor):
         if rate is not None and rate <= 0:
             raise ConfigError(f'C3D: rate must be above 0 frames a second, got {rate}')
         self.legacy_negative, self.bgr, self.rate, self.batch_size = legacy_negative, bgr, rate, batch_size
-        self.net = C3DEncoder(weights)
+        self.net = C3DNet(weights)
         self.register_buffer('mean', torch.tensor(mean), persistent=False)
         self.register_buffer('std', torch.tensor(std), persistent=False)
         self.spec = ArraySpec((None, self.net.out_channels))

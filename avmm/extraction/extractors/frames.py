@@ -54,7 +54,10 @@ def load_frames(media: Media, indices: np.ndarray, prepare: Callable[[Tensor], T
         frames = torch.from_numpy(media.video().get(indices[first:first + _CHUNK])).permute(0, 3, 1, 2)
         part = prepare(frames)
         if out is None:
-            out = part.new_empty((len(indices), *part.shape[1:]))
+            # Frames keep their colours side by side; moving these apart would cost as much as a resize.
+            side_by_side = part.ndim == 4 and part.is_contiguous(memory_format=torch.channels_last)
+            out = torch.empty((len(indices), *part.shape[1:]), dtype=part.dtype, memory_format=
+                              torch.channels_last if side_by_side else torch.contiguous_format)
         out[first:first + _CHUNK] = part
     return out
 

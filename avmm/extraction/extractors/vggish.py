@@ -10,7 +10,7 @@ from torch import Tensor
 from avmm.datasets.feature_store import ArraySpec
 from avmm.extraction.base import FeatureExtractor, Media
 from avmm.extraction.extractors.sound_fronts import vggish_patches
-from avmm.models.encoders import VGGishEncoder
+from avmm.extraction.extractors.vggish_net import VGGishNet
 from avmm.registry import EXTRACTORS
 from avmm.utils import CheckpointError, ConfigError, DataError
 
@@ -23,7 +23,8 @@ class VGGish(FeatureExtractor):
     ``VGGish(weights=..., pca=...)`` those of AudioSet and of the zero-shot benchmarks, whitened and rounded to bytes.
 
     Args:
-        weights: A file of weights; see :func:`avmm.models.encoders.vggish.read_vggish`. Random weights by default.
+        weights: A file of weights, see :func:`~avmm.extraction.extractors.vggish_net.read_vggish`; random weights by
+            default.
         num_patches: Patches of an item; a longer sound is cut, a shorter one gets silence at its end. None takes as
             many as there are: ``(None, 128)``.
         hop: Step between patches in s: 0.96 sets them side by side, 1.0 begins one with every second.
@@ -52,7 +53,7 @@ class VGGish(FeatureExtractor):
         self.num_patches, self.hop, self.resampling, self.batch_size = num_patches, hop, resampling, batch_size
         self.pca = None if pca is None else read_pca(pca)
         self.quantise = pca is not None if quantise is None else quantise
-        self.net = VGGishEncoder(weights)
+        self.net = VGGishNet(weights)
         self.spec = ArraySpec((num_patches, 128), 'uint8' if self.quantise else 'float32')
 
     def load(self, media: Media) -> Tensor:

@@ -4,17 +4,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from avmm.models.encoders.base import Encoder
 from avmm.models.encoders.weights import load_weights
-from avmm.registry import MODELS
 
 # Name, width and stride of the pooling behind it.
 _LAYERS = (('conv1', 64, (1, 2, 2)), ('conv2', 128, 2), ('conv3a', 256, None), ('conv3b', 256, 2),
            ('conv4a', 512, None), ('conv4b', 512, 2), ('conv5a', 512, None), ('conv5b', 512, 2))
 
 
-@MODELS.register_module()
-class C3DEncoder(Encoder):
+class C3DNet(nn.Module):
     """`C3D <https://arxiv.org/abs/1412.0767>`_ for clips of 16 frames of 112 x 112 pixels.
 
     Its feature is what ``fc7`` gives, after the ReLU; the classifier ``fc8`` of a file of weights is left out.
@@ -22,17 +19,16 @@ class C3DEncoder(Encoder):
     Args:
         weights: A file of weights with the names of the Sports-1M model; random weights by default.
         dropout: Probability of dropout behind each dense layer.
-        init_cfg: Initialisation of mmengine.
 
     Example:
-        >>> C3DEncoder()(torch.rand(1, 3, 16, 112, 112)).shape
+        >>> C3DNet()(torch.rand(1, 3, 16, 112, 112)).shape
         torch.Size([1, 4096])
     """
 
     out_channels = 4096
 
-    def __init__(self, weights: str | None = None, dropout: float = 0.5, init_cfg: dict | None = None):
-        super().__init__(3, init_cfg)
+    def __init__(self, weights: str | None = None, dropout: float = 0.5):
+        super().__init__()
         channels = 3
         for name, width, _ in _LAYERS:
             self.add_module(name, nn.Conv3d(channels, width, 3, padding=1))
@@ -49,12 +45,7 @@ class C3DEncoder(Encoder):
             ValueError: If ``x`` has another shape.
         """
         if x.shape[1:] != (3, 16, 112, 112):
-            raise ValueError(f'C3DEncoder takes (B, 3, 16, 112, 112); it was given {tuple(x.shape)}')
-        return self.encode(x)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """The same, for an input whose shape is known to be right."""
-        x = images
+            raise ValueError(f'C3DNet takes (B, 3, 16, 112, 112); it was given {tuple(x.shape)}')
         for name, _, stride in _LAYERS:
             x = torch.relu(self.get_submodule(name)(x))
             if stride is not None:

@@ -8,9 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avmm.models.encoders.base import Encoder
 from avmm.models.encoders.weights import fill_weights, read_weights
-from avmm.registry import MODELS
 from avmm.utils import CheckpointError
 
 #: Layers of the published TensorFlow graph, in the order of ours.
@@ -19,23 +17,19 @@ _TENSORFLOW = {'conv1': 'features.0', 'conv2': 'features.3', 'conv3/conv3_1': 'f
                'fc1/fc1_1': 'fc.0', 'fc1/fc1_2': 'fc.2', 'fc2': 'fc.4'}
 
 
-@MODELS.register_module()
-class VGGishEncoder(Encoder):
+class VGGishNet(nn.Module):
     """`VGGish <https://arxiv.org/abs/1609.09430>`_: a VGG network on log-mel patches of 0.96 s.
 
     Args:
         weights: A file of weights, see :func:`read_vggish`; random weights by default.
-        init_cfg: Initialisation of mmengine.
 
     Example:
-        >>> VGGishEncoder()(torch.rand(2, 1, 96, 64)).shape
+        >>> VGGishNet()(torch.rand(2, 1, 96, 64)).shape
         torch.Size([2, 128])
     """
 
-    out_channels = 128
-
-    def __init__(self, weights: str | None = None, init_cfg: dict | None = None):
-        super().__init__(1, init_cfg)
+    def __init__(self, weights: str | None = None):
+        super().__init__()
         layers: list[nn.Module] = []
         channels = 1
         for widths in ((64, ), (128, ), (256, 256), (512, 512)):
@@ -49,14 +43,10 @@ class VGGishEncoder(Encoder):
         if weights is not None:
             fill_weights(self, read_vggish(weights), weights)
 
-    def feature_maps(self, images: Tensor) -> Tensor:
-        """Last maps ``(N, 512, 6, 4)`` of patches ``(N, 1, 96, 64)``: time, then mel bands."""
-        return self.features(images)
-
-    def encode(self, images: Tensor) -> Tensor:
-        """Embeddings ``(N, 128)``, not negative, of patches ``(N, 1, 96, 64)``."""
-        # The weights expect channels last.
-        return self.fc(self.feature_maps(images).permute(0, 2, 3, 1).flatten(1))
+    def forward(self, patches: Tensor) -> Tensor:
+        """Embeddings ``(N, 128)``, not negative, of patches ``(N, 1, 96, 64)``: time, then mel bands."""
+        # The weights expect the maps (N, 512, 6, 4) with their channels last.
+        return self.fc(self.features(patches).permute(0, 2, 3, 1).flatten(1))
 
 
 def read_vggish(path: str) -> dict[str, Tensor]:
@@ -80,7 +70,7 @@ def read_vggish(path: str) -> dict[str, Tensor]:
 
 
 def from_tensorflow(variables: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """State of :class:`VGGishEncoder` from the variables of the TensorFlow checkpoint.
+    """State of :class:`VGGishNet` from the variables of the TensorFlow checkpoint.
 
     Kernels of convolutions ``(h, w, in, out)`` become ``(out, in, h, w)``, those of dense layers are transposed.
 
