@@ -166,6 +166,15 @@ def test_predictions_are_logits_or_probabilities():
     assert list(alone[0].unimodal_scores) == ['visual']
 
 
+def test_answers_are_the_scores_of_the_predictions():
+    model = build(UAVM, scores='probabilities').eval()
+    with torch.no_grad():
+        answers, found = model.answers(features()), model(features(), samples(), mode='predict')
+        joint = build(CrossModalityTransformer).eval().answers(features())
+    assert list(answers) == ['joint_scores', 'audio_scores', 'visual_scores'] and list(joint) == ['joint_scores']
+    torch.testing.assert_close(answers['joint_scores'], torch.stack([s.pred_score for s in found]))
+
+
 def test_one_modality_in_the_joint_part():
     model = build(CrossModalityTransformer).eval()
     with pytest.raises(ConfigError, match='has 12 positions for both modalities together; set sub_positions=True'):

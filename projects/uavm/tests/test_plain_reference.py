@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 
 from avmm.evaluation.functional import retrieval_scores
 from avmm.structures import AVDataSample
-from benchmarks.uavm import PlainUAVM, Training, plain_retrieval
+from benchmarks.references import Task
+from benchmarks.uavm import OFFERS, PlainUAVM, Training, plain_retrieval
 from benchmarks.uavm_cases import OPTIMIZER
 from projects.uavm.uavm import converter
 from projects.uavm.uavm.models import UAVM
@@ -39,6 +41,19 @@ def test_updates_are_the_same():
         torch.testing.assert_close(got.item(), loss, rtol=1e-5, atol=0)
     for name, value in converter.to_official(ours.state_dict()).items():
         torch.testing.assert_close(value - start[name], plain.state_dict()[name] - start[name], rtol=1e-2, atol=2e-6)
+
+
+def test_step_for_the_benchmark_of_a_config():
+    def clip(i: int) -> dict:
+        sample = AVDataSample().set_gt_score(torch.rand(5).softmax(-1))
+        return dict(inputs={m: torch.full((6, 12), i / 10) for m in ('audio', 'visual')}, data_samples=sample)
+
+    cfg = Config(dict(model=dict(num_classes=5, specific_depth=1, shared_depth=1, channels=16, num_heads=2,
+                                 num_steps=6, loss=dict(type='BCELoss'))))
+    task = Task(cfg, 'train', 0, 3, 0, 'cpu', {'modality': 'audio'}, lambda: [clip(i) for i in range(4)])
+    run, size = OFFERS['step'](task)
+    first, second = run(), run()
+    assert size == 3 and second < first
 
 
 def test_layers_are_the_same():

@@ -173,20 +173,24 @@ class FeatureTransformer(AVModel):
             losses = {name: value / len(losses) for name, value in losses.items()}
         return self.finish_step(feats, None, labels, losses, data_samples)
 
-    def predict(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> list[AVDataSample]:
-        """Add ``pred_score`` of the mean logits, and ``unimodal_scores`` of those of each modality."""
-        logits = self.unimodal_logits(self.extract_feat(inputs))
-        joint = sum(logits.values()) / len(logits)
-        return self.add_scores(data_samples, joint, logits)
+    def all_logits(self, feats: Feats) -> dict[str, Tensor]:
+        """``{'joint': (B, C)}``, and what each modality says alone under its name."""
+        alone = self.unimodal_logits(feats)
+        return {'joint': sum(alone.values()) / len(alone), **alone}
 
-    def add_scores(self, data_samples: list[AVDataSample], joint: Tensor,
-                   alone: dict[str, Tensor]) -> list[AVDataSample]:
-        """Put the scores of joint logits ``(B, C)``, and of each modality if there are any, into the samples."""
-        joint, alone = self.to_scores(joint), {m: self.to_scores(z) for m, z in alone.items()}
+    def answers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``joint_scores`` and ``<modality>_scores``, ``(B, C)`` each; see :attr:`scores`."""
+        found = self.all_logits(self.extract_feat(inputs))
+        return {f'{name}_scores': self.to_scores(z) for name, z in found.items()}
+
+    def predict(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> list[AVDataSample]:
+        """Add ``pred_score`` of both modalities, and ``unimodal_scores`` of each if it says something alone."""
+        scores = {name: self.to_scores(z) for name, z in self.all_logits(self.extract_feat(inputs)).items()}
+        joint = scores.pop('joint')
         for i, sample in enumerate(data_samples):
             sample.set_pred_score(joint[i])
-            if alone:
-                sample.set_unimodal_scores({m: z[i] for m, z in alone.items()})
+            if scores:
+                sample.set_unimodal_scores({m: z[i] for m, z in scores.items()})
         return data_samples
 
     def to_scores(self, logits: Tensor) -> Tensor:

@@ -86,11 +86,9 @@ class CrossModalityTransformer(FeatureTransformer):
         labels = self.targets(data_samples, logits.device)
         return self.finish_step(feats, logits, labels, {'loss': self.loss_fn(logits, labels)}, data_samples)
 
-    def predict(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> list[AVDataSample]:
-        """Add ``pred_score``; with ``sub_positions``, ``unimodal_scores`` too."""
-        feats = self.extract_feat(inputs)
-        return self.add_scores(data_samples, self.fuse(feats),
-                               self.unimodal_logits(feats) if self.sub_positions else {})
+    def all_logits(self, feats: Feats) -> dict[str, Tensor]:
+        """``{'joint': (B, C)}``; with ``sub_positions``, what each modality says alone under its name."""
+        return {'joint': self.fuse(feats), **(self.unimodal_logits(feats) if self.sub_positions else {})}
 
     def layer_feats(self, inputs: dict[str, Tensor], layers: Sequence[int] | None = None) -> LayerFeats:
         """Features of all layers in one forward.
