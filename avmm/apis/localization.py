@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 class AVEventLocalizationInferencer(AVInferencer):
     """Events of videos and their times, by a localiser that a config and a checkpoint give.
 
-    A video is cut into windows of as many seconds as the model was trained on; a last one that would reach beyond the
-    end begins earlier instead, and what it says about seconds that came before is left out. Features of a window come
-    from extractors. Instead of a video, features will do: a dictionary ``{'audio': (S, D_a), 'visual': (S, ...)}``, or
-    an ``.npz`` file of them.
+    A video that is longer than those that the model was trained on is cut into windows of their length. A last one
+    that would reach beyond the end begins earlier instead, and what it says about seconds that came before is left
+    out. If the video is shorter, its last frame and silence fill the window, and the answer ends with the video.
+
+    Features of a window come from extractors. Instead of a video, features will do: a dictionary
+    ``{'audio': (S, D_a), 'visual': (S, ...)}``, or an ``.npz`` file of them.
 
     Each answer::
 
@@ -55,7 +57,8 @@ class AVEventLocalizationInferencer(AVInferencer):
 
     Example:
         >>> inferencer = AVEventLocalizationInferencer(  # doctest: +SKIP
-        ...     'cmran_supv_1xb32-200e_ave', 'cmran.pth', extractors='configs/extraction/ave.py')
+        ...     'cmran_supv_1xb32-200e_ave', 'cmran.pth',
+        ...     extractors='configs/feature_extraction/ave_vgg19_vggish.py')
         >>> inferencer(['church.mp4'])[0]['events']  # doctest: +SKIP
         [{'start': 2.0, 'end': 6.0, 'label': 'Church bell', 'index': 0, 'score': 0.83}]
     """
@@ -112,7 +115,9 @@ class AVEventLocalizationInferencer(AVInferencer):
         window = self.segments * self.segment_seconds
         units: dict[str, list[Tensor]] = {m: [] for m in self.extractors}
         for start in self._starts(count):
-            media = Media(results['video_path'], start * self.segment_seconds, window)
+            # A file of just one window is taken as it is, like those that the model was trained on.
+            part = () if count == self.segments else (start * self.segment_seconds, window)
+            media = Media(results['video_path'], *part)
             for modality, extractor in self.extractors.items():
                 units[modality].append(extractor.load(media))
         info = dict(units=units, count=count, path=results['video_path'])
@@ -254,8 +259,8 @@ class AVEventLocalizationInferencer(AVInferencer):
             return (None, '') if maps is None else (
                 colour_maps(resize_maps(stretch_maps(maps.float().numpy()), (112, 112))), 'attention')
         video = VideoFrames(answer.info['path'])
-        times = (np.arange(len(answer.sample.pred_segments)) + 0.5) * self.segment_seconds
-        frames = resize_frames(video.get(np.minimum(times * video.fps, len(video) - 1).astype(int)), (112, 112))
+        times = video.times[0] + (np.arange(len(answer.sample.pred_segments)) + 0.5) * self.segment_seconds
+        frames = resize_frames(video.at(times), (112, 112))
         return (frames, 'frames') if maps is None else (overlay(frames, maps.float().numpy()), 'attention')
 
 

@@ -179,3 +179,19 @@ def test_events_are_runs_of_one_class():
         dict(start=0.0, end=2.0, label='2', index=2, score=pytest.approx(0.6)),
         dict(start=3.0, end=4.0, label='2', index=2, score=0.4),
         dict(start=4.0, end=5.0, label='1', index=1, score=0.6)]
+
+
+def test_the_extractors_of_ave(tmp_path):
+    """VGGish and VGG-19 with weights of chance, on a video of one window: what an extraction makes of the file."""
+    from avmm.extraction import Media
+    configs = dict(audio=dict(type='VGGish', num_patches=10),
+                   visual=dict(type='VGG19Maps', frames_per_segment=1, size=96))
+    inferencer = AVEventLocalizationInferencer(CONFIG, device='cpu', extractors=configs)
+    video = make_video(tmp_path / 'a.mkv', 9.5)
+    answer = inferencer.prepare(video)
+    inferencer.run([answer])
+    assert {m: tuple(v.shape) for m, v in answer.inputs.items()} == dict(audio=(1, 10, 128), visual=(1, 10, 3, 3, 512))
+    for modality, extractor in inferencer.extractors.items():
+        with torch.inference_mode():
+            alone = extractor.finish(extractor(extractor.load(Media(video))))
+        assert np.allclose(answer.inputs[modality][0].numpy(), alone, atol=1e-5)

@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     cfg = config_from(args, with_data=True)
     from avmm.datasets import AVClipDataset
     from avmm.media import write_video
-    data = build_dataset(cfg, args.split, pipeline=[])
+    data = build_dataset(cfg, args.split)
     if not isinstance(data, AVClipDataset) or 'video_path' in data.layout:
         raise ConfigError(f'{args.config}: its data set does not consist of sounds and images')
     out = Path(args.out)
