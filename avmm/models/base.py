@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from avmm.registry import MODELS
 from avmm.structures import AVDataSample
-from avmm.utils import NonFiniteLossError
+from avmm.utils import ConfigError, NonFiniteLossError
 
 Feats = dict[str, Tensor]
 
@@ -99,6 +99,14 @@ class AVModel(BaseModel):
     def head_logits(self, feats: Feats) -> dict[str, Tensor]:
         """``{m: (B, C)}`` of the classifiers of single modalities; the unimodal logits where a model has none."""
         return self.unimodal_logits(feats)
+
+    def answers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What a deployed model says, ``{name: (B, ...)}``; preprocessed inputs as :meth:`forward` takes them.
+
+        Raises:
+            ConfigError: If the model has no answer that is made of tensors alone.
+        """
+        raise ConfigError(f'{type(self).__name__} has no answers of tensors alone, so it cannot be exported')
 
     def fused_feats(self, feats: Feats) -> Feats:
         """The features after the modalities have seen each other; unchanged unless the fusion transforms them."""

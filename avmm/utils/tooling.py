@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,47 @@ def build_loader(cfg: Config, split: str, seed: int = 0, dataset=None, batch_siz
         loader['persistent_workers'] = False
         loader.pop('prefetch_factor', None)
     return AVRunner.build_dataloader(loader, seed=seed)
+
+
+def given_shapes(pairs: Sequence[str]) -> dict[str, tuple[tuple[int, ...], str]]:
+    """``['audio=1,257,188', 'visual=3,1,8,8:uint8']`` to ``{'audio': ((1, 257, 188), 'float32'), ...}``.
+
+    Raises:
+        ConfigError: If one is written otherwise.
+    """
+    shapes = {}
+    for pair in pairs:
+        name, _, rest = pair.partition('=')
+        sizes, _, kind = rest.partition(':')
+        try:
+            shapes[name] = tuple(int(size) for size in sizes.split(',')), kind or 'float32'
+        except ValueError:
+            raise ConfigError(f'--shape {pair}: write it as audio=1,257,188') from None
+        if min(shapes[name][0]) < 1:
+            raise ConfigError(f'--shape {pair}: every size must be at least 1')
+        if shapes[name][1] not in ('float32', 'float64', 'float16', 'uint8', 'bool'):
+            raise ConfigError(f'--shape {pair}: {kind!r} is no type of an input; try float32, uint8 or bool')
+    return shapes
+
+
+def example_inputs(cfg: Config, shapes: Sequence[str] | None = None, split: str = 'test') -> dict[str, torch.Tensor]:
+    """``{name: (1, ...)}`` as the data set gives them: zeros of the ``shapes``, or the first sample of a split.
+
+    Args:
+        shapes: As for :func:`given_shapes`; no data are read then.
+
+    Raises:
+        ConfigError: If the config has no such split, or a shape is written otherwise.
+        DataError: If the data are not there.
+    """
+    import torch
+    if shapes:
+        return {name: torch.zeros(1, *sizes, dtype=getattr(torch, kind))
+                for name, (sizes, kind) in given_shapes(shapes).items()}
+    loader_config(cfg, split)
+    prepare_data(cfg, REPO_ROOT)
+    inputs = next(iter(build_loader(cfg, split, batch_size=1, num_workers=0)))['inputs']
+    return {name: value if torch.is_tensor(value) else torch.stack(list(value)) for name, value in inputs.items()}
 
 
 def predict(model: AVModel, loader: DataLoader) -> dict[str, np.ndarray]:

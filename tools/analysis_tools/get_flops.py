@@ -10,14 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from avmm.utils.cli import run_cli
 from avmm.utils.errors import ConfigError
-from avmm.utils.tooling import (
-    add_config_args,
-    build_loader,
-    check_out,
-    config_from,
-    loader_config,
-    tool_parser,
-)
+from avmm.utils.tooling import add_config_args, check_out, config_from, example_inputs, tool_parser
 
 EXAMPLES = """
 python tools/analysis_tools/get_flops.py configs/quickstart/av_digits.py
@@ -36,36 +29,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def given_shapes(pairs: list[str]) -> dict[str, tuple[int, ...]]:
-    """``['audio=1,257,188']`` to ``{'audio': (1, 257, 188)}``."""
-    shapes = {}
-    for pair in pairs:
-        modality, _, sizes = pair.partition('=')
-        try:
-            shapes[modality] = tuple(int(size) for size in sizes.split(','))
-        except ValueError:
-            raise ConfigError(f'--shape {pair}: write it as audio=1,257,188') from None
-        if min(shapes[modality]) < 1:
-            raise ConfigError(f'--shape {pair}: every size must be at least 1')
-    return shapes
-
-
 def make_inputs(cfg, model, args: argparse.Namespace) -> dict:
     """``{modality: (1, ...)}`` that the model takes."""
-    import torch
-    if args.shape:
-        inputs = {m: torch.zeros(1, *shape) for m, shape in given_shapes(args.shape).items()}
-    else:
-        from avmm.utils.prepare import prepare_data
-        from avmm.utils.tooling import REPO_ROOT
-        loader_config(cfg, args.split)
-        prepare_data(cfg, REPO_ROOT)
-        batch = next(iter(build_loader(cfg, args.split, batch_size=1, num_workers=0)))
-        inputs = model.data_preprocessor(batch, False)['inputs']
+    inputs = example_inputs(cfg, args.shape, args.split)
     unknown = [m for m in inputs if m not in model.modalities]
     if unknown:
         raise ConfigError(f'the model has no modality {unknown[0]!r}; it has {", ".join(model.modalities)}')
-    return inputs
+    return model.data_preprocessor(dict(inputs=inputs, data_samples=None), False)['inputs']
 
 
 def count(model, inputs: dict) -> dict[str, dict]:

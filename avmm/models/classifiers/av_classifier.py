@@ -158,12 +158,20 @@ class AVClassifier(AVModel):
         """Target scores ``(B, C)`` where the samples carry them, class indices ``(B,)`` otherwise."""
         return batch_targets(data_samples, self.num_classes, self.multi_label, device)
 
+    def scores(self, feats: Feats) -> dict[str, Tensor]:
+        """Probabilities ``{'joint': (B, C), modality: (B, C)}``: a softmax, or sigmoids where labels are several."""
+        to_scores = torch.sigmoid if self.multi_label else (lambda x: x.softmax(-1))
+        alone = self.head_logits(feats) if self.unimodal_scores == 'heads' else self.unimodal_logits(feats)
+        return {name: to_scores(z.float()) for name, z in dict(joint=self.fuse(feats), **alone).items()}
+
+    def answers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``joint_scores`` and ``<modality>_scores``, ``(B, C)`` each; see :meth:`scores`."""
+        return {f'{name}_scores': values for name, values in self.scores(self.extract_feat(inputs)).items()}
+
     def predict(self, feats: Feats, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> list[AVDataSample]:
         """Add joint and unimodal scores to the samples."""
-        to_scores = torch.sigmoid if self.multi_label else (lambda x: x.softmax(-1))
-        joint = to_scores(self.fuse(feats).float())
-        alone = self.head_logits(feats) if self.unimodal_scores == 'heads' else self.unimodal_logits(feats)
-        alone = {m: to_scores(z.float()) for m, z in alone.items()}
+        alone = self.scores(feats)
+        joint = alone.pop('joint')
         present = {m: rows.tolist() for m, rows in inputs.get('present', {}).items()}
         for i, sample in enumerate(data_samples):
             sample.set_pred_score(joint[i])

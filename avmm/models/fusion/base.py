@@ -85,7 +85,7 @@ class Fusion(BaseModule):
         """
         self.require_known(feats)
         like = next(iter(feats.values()))
-        return {m: feats[m] if m in feats else like.new_zeros(len(like), width)
+        return {m: feats[m] if m in feats else like.new_zeros(like.shape[0], width)
                 for m, width in self.in_channels.items()}
 
     def require_known(self, feats: Feats) -> None:

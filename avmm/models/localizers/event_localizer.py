@@ -129,6 +129,12 @@ class EventLocalizer(AVModel):
         return self.finish_step(feats, logits, self.head.labels(targets), self.head.loss(outputs, targets),
                                 data_samples)
 
+    def answers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``segment_labels`` ``(B, S)``, ``segment_scores`` ``(B, S, C + 1)``, ``video_scores`` ``(B, C)``."""
+        feats = self.extract_feat(self.cast(inputs))
+        found = self.head.predict(self.head(self.fuse_segments(feats), feats))
+        return dict(segment_labels=found.labels, segment_scores=found.scores, video_scores=found.video)
+
     def predict(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> list[AVDataSample]:
         """Add ``pred_segments``, ``pred_segment_scores``, ``pred_score`` and what each modality finds alone."""
         with recorded_maps(self.map_sources() if self.with_attention else {}) as maps:

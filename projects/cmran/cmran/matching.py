@@ -115,11 +115,18 @@ class CrossModalMatching(AVModel):
             return self.finish_step(feats, None, labels, dict(loss=self.loss_fn(self.fuse(feats), labels)),
                                     data_samples)
         if mode == 'predict':
-            every = _distance(feats['visual'].unsqueeze(2), feats['audio'].unsqueeze(1))
-            for sample, distance in zip(data_samples, every, strict=True):
+            for sample, distance in zip(data_samples, self.distances(feats), strict=True):
                 sample.set_field(distance, 'pred_distance', field_type='data')
             return data_samples
         raise ConfigError(f"mode is {mode!r}; it must be 'tensor', 'loss' or 'predict'")
+
+    def distances(self, feats: Feats) -> Tensor:
+        """Distance of every picture (row) to every sound (column), ``(B, S, S)``."""
+        return _distance(feats['visual'].unsqueeze(2), feats['audio'].unsqueeze(1))
+
+    def answers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``distances`` ``(B, S, S)``."""
+        return dict(distances=self.distances(self.extract_feat(inputs)))
 
     def targets(self, data_samples: Sequence[AVDataSample], device: torch.device) -> Tensor:
         """1 where the event is heard and seen, ``(B, S)``.

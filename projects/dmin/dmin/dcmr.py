@@ -94,6 +94,10 @@ class DCMR(CrossModalLocalizer):
         """As :class:`CrossModalLocalizer`, with the mask of the samples."""
         return super().loss(self.with_mask(inputs, data_samples), data_samples)
 
+    def answers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``event_logits`` ``(B, S)`` of the searched modality; ``inputs`` hold the ``mask`` of the query."""
+        return dict(event_logits=self.fuse(self.extract_feat(self.cast(inputs))))
+
     def predict(self, inputs: dict[str, Tensor], data_samples: Sequence[AVDataSample]) -> Sequence[AVDataSample]:
         """Add ``pred_event_logits``, and maps of attention where they are asked for."""
         with recorded_maps(self.map_sources() if self.with_attention else {}) as maps:

@@ -61,11 +61,13 @@ def window_means(query: Tensor, marks: Tensor) -> tuple[Tensor, Tensor]:
         marks: ``(B, S)``, bool.
 
     Returns:
-        The means over channels ``(B, S)``, those of marked segments first and in order, and a mask ``(B, P, I)``: True
-        if a window exists that puts the I-th marked segment at place P of the target.
+        The means over channels ``(B, S)`` of the marked segments, in order and then zeros, and a mask ``(B, P, I)``:
+        True if a window exists that puts the I-th marked segment at place P of the target.
     """
-    order = torch.argsort(~marks, dim=1, stable=True)
-    means = query.mean(-1).gather(1, order)
+    # The I-th row picks the I-th marked segment; a sort would do, but ONNX has no stable one.
+    rank = torch.where(marks, marks.cumsum(1) - 1, -1)
+    picks = rank.unsqueeze(1) == torch.arange(marks.shape[1], device=marks.device).unsqueeze(1)
+    means = (picks.to(query.dtype) @ query.mean(-1, keepdim=True)).squeeze(-1)
     length = marks.sum(1).view(-1, 1, 1)
     places = torch.arange(marks.shape[1], device=marks.device)
     start = places.unsqueeze(1) - places
