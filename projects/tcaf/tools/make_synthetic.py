@@ -82,6 +82,7 @@ UCF_CLASSES = tuple(_UCF_NAMES.split())
 CLASS_COUNTS = {TRAIN: 30, VAL_UNSEEN: 12, TEST_UNSEEN: 9}
 CLIP_COUNTS = {TRAIN: 3174, VAL_SEEN: 353, VAL_UNSEEN: 1467, TEST_SEEN: 555, TEST_UNSEEN: 1267}
 CLS_UNSEEN = 6
+LEAST = 5  # clips of a class in a stage, if there are as many
 WORD_SIZE = 300
 #: Seconds of a step, and channels, of sound and of frames.
 KINDS = {'cls': ((0.96, 128), (0.64, 4096)), 'main': ((1.0, 512), (1.0, 512))}
@@ -158,13 +159,13 @@ def official_plan(options: Options) -> Plan:
 
 
 def shared_out(plan: Plan, options: Options) -> dict[tuple[str, str], list[str]]:
-    """A share of the clips of every class, two at least."""
+    """A share of the clips of every class, and a few at least."""
     if options.share == 1:
         return plan.clips
     kept = {}
     for i, (key, clips) in enumerate(plan.clips.items()):
         rng = np.random.default_rng((options.seed, 1, i))
-        count = min(len(clips), max(2, round(len(clips) * options.share)))
+        count = min(len(clips), max(LEAST, round(len(clips) * options.share)))
         kept[key] = [clips[j] for j in sorted(rng.choice(len(clips), count, replace=False))]
     return kept
 
