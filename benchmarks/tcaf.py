@@ -208,8 +208,8 @@ def measure_search(args: argparse.Namespace) -> None:
     timings = in_turn(dict(ours=ours, plain=plain), args.repeats)
     report(f'{BETAS} calibrations of {CLIPS} clips among {len(ids)} classes', timings, 'plain')
     gap = max(abs(a - b) for a, b in zip(found['ours'], found['plain'], strict=True))
-    print(f'  largest difference of a value {gap:.1e}; the published program takes {1e3 * PUBLISHED_SEARCH:.0f} ms on an '
-          'idle core')
+    print(f'  largest difference of a value {gap:.1e}; the published program takes {1e3 * PUBLISHED_SEARCH:.0f} ms on '
+          'an idle core')
 
 
 def main() -> None:
