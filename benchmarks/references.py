@@ -5,6 +5,7 @@ A reference is a module of this folder with a dictionary ``OFFERS`` of functions
     data    a loader, whose batches are tuples with the labels last
     step    a function that does one training step, and the samples of a step
     epoch   a function that trains for an epoch and evaluates, and the samples that it reads
+    decode  a function that reads the videos of the task, and returns their number
 
 A module without ``OFFERS`` but with ``build_loader(clips, batch_size, num_workers)`` offers ``data`` for clips of wav
 and jpg files.
@@ -23,7 +24,7 @@ from avmm.utils.errors import ConfigError
 from avmm.utils.tooling import REPO_ROOT
 
 #: What a reference may offer, in the order of the documentation.
-KINDS = ('data', 'step', 'epoch')
+KINDS = ('data', 'step', 'epoch', 'decode')
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Task:
         num_workers: Worker processes.
         device: Where the model is.
         options: Options for the reference alone, from the command line.
-        open_dataset: Gives the built data set of the split.
+        open_dataset: Gives the built data set of the split, or the paths of the videos.
     """
     cfg: Config
     split: str

@@ -121,8 +121,8 @@ class Batcher:
         self._count -= self.batch_size - room
         if self.device.type == 'cpu':
             return pieces[0] if len(pieces) == 1 else torch.cat(pieces), parts
-        pinned = torch.empty((self.batch_size - room, *pieces[0].shape[1:]), dtype=pieces[0].dtype,
-                             pin_memory=self.device.type == 'cuda')
+        pinned = torch.empty_like(pieces[0][:1].expand(self.batch_size - room, *pieces[0].shape[1:]),
+                                  pin_memory=self.device.type == 'cuda')
         return torch.cat(pieces, out=pinned), parts
 
     def _start(self, units: Tensor, parts: list[tuple[Rows, int]]) -> Batch:

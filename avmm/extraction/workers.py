@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import mmap
 import multiprocessing
 import os
@@ -266,13 +267,20 @@ def _work(task: socket.socket, others: list[socket.socket], extractors: Mapping[
 
 
 def _store(units: Mapping[str, Tensor]) -> tuple[dict[str, tuple], int | None]:
-    """Put units into memory that another process can map: ``{name: (first byte, shape, dtype)}`` and its file."""
+    """Put units into memory that another process can map.
+
+    Returns:
+        ``{name: (first byte, shape, dtype, order of the dimensions)}``, and the file.
+    """
     if not units:
         return {}, None
     file, layout, position = _shared_file(), {}, 0
     for name, value in units.items():
-        value = value.detach().contiguous()
-        layout[name] = (position, tuple(value.shape), value.dtype)
+        # As it lies in memory, be it in another order of the dimensions.
+        order = sorted(range(value.ndim), key=value.stride, reverse=True)
+        order = order if value.permute(order).is_contiguous() else list(range(value.ndim))
+        value = value.detach().permute(order).contiguous()
+        layout[name] = (position, tuple(value.shape), value.dtype, order)
         left = memoryview(value.view(-1).view(torch.uint8).numpy())
         while left:
             written = os.pwrite(file, left, position)
@@ -295,12 +303,9 @@ def _map(layout: Mapping[str, tuple], file: int) -> dict[str, Tensor]:
         memory = mmap.mmap(file, 0, flags=mmap.MAP_SHARED | getattr(mmap, 'MAP_POPULATE', 0))
     finally:
         os.close(file)
-    return {name: torch.frombuffer(memory, dtype=dtype, count=_count(shape), offset=first).view(shape)
-            for name, (first, shape, dtype) in layout.items()}
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    return int(torch.Size(shape).numel())
+    return {name: torch.frombuffer(memory, dtype=dtype, count=math.prod(shape), offset=first).view(shape)
+            .permute(sorted(range(len(order)), key=order.__getitem__))
+            for name, (first, shape, dtype, order) in layout.items()}
 
 
 def _send(to: socket.socket, message: object, file: int | None = None) -> None:

@@ -30,6 +30,9 @@ class PyAVFrames:
         if num_threads > 1:
             self._track.thread_type = 'AUTO'
         self._reformatter = self._av.video.reformatter.VideoReformatter()
+        # By itself it takes all cores, which costs more than it gains; early releases have no choice.
+        scaling = 'threads=' in (self._reformatter.reformat.__doc__ or '')
+        self._scaling = dict(threads=num_threads) if scaling else {}
         self._frames: Iterator = iter(())
         # Position of the frame that the decoder gave last; far behind everything until it begins.
         self._at = len(index.stamps)
@@ -125,6 +128,6 @@ class PyAVFrames:
 
     def _pixels(self, frame) -> np.ndarray:
         width, height = self._track.codec_context.width, self._track.codec_context.height
-        pixels = self._reformatter.reformat(frame, width, height, 'rgb24').to_ndarray()
+        pixels = self._reformatter.reformat(frame, width, height, 'rgb24', **self._scaling).to_ndarray()
         turns = self._index.rotation // 90
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from avmm.datasets.feature_store import ArraySpec
-from avmm.extraction import Extraction, FeatureExtractor, clips_of, read_items
+from avmm.extraction import Extraction, FeatureExtractor, clips_of, read_items, workers
 from avmm.extraction.batches import Batcher, Rows
 from avmm.registry import EXTRACTORS
 from avmm.testing.toy_extractor import ToyExtractor
@@ -188,3 +188,14 @@ def test_a_batch_of_one_clip_is_not_copied():
     batcher.put(Rows(units))
     assert batcher.full and batcher.run() == [] and len(batcher.run()) == 1 and not batcher.busy
     assert seen == [units.data_ptr(), units.data_ptr() + 4]
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.float16, torch.float64, torch.bool, torch.int64])
+def test_units_cross_from_a_worker_as_they_lie_in_memory(dtype):
+    frames = torch.arange(24).to(dtype).view(2, 3, 2, 2)
+    units = dict(a=torch.arange(7).to(dtype)[:, None], b=frames.contiguous(memory_format=torch.channels_last),
+                 c=frames[:, :, 1:], d=frames.permute(3, 1, 0, 2))
+    layout, file = workers._store(units)
+    back = workers._map(layout, file)
+    assert all(torch.equal(back[name], units[name]) and back[name].dtype == dtype for name in units)
+    assert back['b'].is_contiguous(memory_format=torch.channels_last) and back['d'].stride() == units['d'].stride()

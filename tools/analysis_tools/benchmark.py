@@ -8,6 +8,8 @@
   loop     our training loop against a bare PyTorch loop with the same model, data and optimiser
   balance  what balancing hooks add to a step
   history  what logging costs an iteration after 1 k, 100 k and 200 k iterations, ours and mmengine's
+  decode   decoding for an extraction, the model excluded
+  extract  what the extraction engine adds to the time of the model alone
 
 Every case is warmed up and repeated, all cases in turn; the median is given, and half the distance of the quartiles as
 the spread. Memory is measured once for each, in a process of its own.
@@ -41,8 +43,11 @@ python tools/analysis_tools/benchmark.py benchmarks/configs/ave_cmran.py --what 
     --compare benchmarks/ave_cmran.py --reference-options dtype=float32
 python tools/analysis_tools/benchmark.py benchmarks/configs/clips.py --what balance --batch-size 8 --iters 2
 python tools/analysis_tools/benchmark.py configs/quickstart/av_digits.py --what history --out history.json
+python tools/analysis_tools/benchmark.py benchmarks/configs/extraction_vgg19.py --what decode --iters 64 --workers 2 \\
+    --compare benchmarks/extraction.py
+python tools/analysis_tools/benchmark.py benchmarks/configs/extraction_resnet18.py --what extract --iters 4 --ranks 2
 """
-WHAT = ('data', 'step', 'both', 'epoch', 'memory', 'loop', 'balance', 'history')
+WHAT = ('data', 'step', 'both', 'epoch', 'memory', 'loop', 'balance', 'history', 'decode', 'extract')
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -70,10 +75,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                         help='balancing hooks of --what balance (default: OGM OGMGE)')
     parser.add_argument('--lengths', type=int, nargs='+', default=[1000, 100_000, 200_000],
                         help='iterations already logged, of --what history')
+    parser.add_argument('--media', help='clip of --what decode and extract, copied --iters times (default: a video of '
+                        '$AVMM_REAL_DATA, or a made one)')
+    parser.add_argument('--ranks', type=int, default=1, help='processes of --what extract (default: 1)')
     add_device_args(parser)
     parser.add_argument('--out', help='also write all figures to this .json file')
     args = parser.parse_args(argv)
-    for name in ('repeats', 'iters'):
+    for name in ('repeats', 'iters', 'ranks'):
         if getattr(args, name) < 1:
             raise ConfigError(f'--{name} {getattr(args, name)}: must be at least 1')
     for option in args.reference_options:
@@ -152,7 +160,10 @@ def run(what: str, subjects: list[Subject], references: list[str], args: argpars
     if what == 'memory':
         return measure_memory(subjects, references, args)
     cases: dict = {}
-    if what == 'loop':
+    if what == 'extract' and args.ranks > 1:
+        from benchmarks.extraction_cases import measure_ranks
+        timings = measure_ranks(subjects[0].path, args)
+    elif what == 'loop':
         timings = time_loop(subjects[0], args)
     else:
         with contextlib.ExitStack() as stack:
@@ -183,9 +194,27 @@ def build_cases(what: str, subjects: list[Subject], references: list[str], args:
         return {subject.name: subject.both() for subject in subjects}
     if what == 'epoch':
         return measure_epoch(subjects, references, stack.enter_context(tempfile.TemporaryDirectory()))
+    if what in ('decode', 'extract'):
+        return extraction_cases(what, subjects, references, args, stack.enter_context(tempfile.TemporaryDirectory()))
     if what == 'balance':
         return balance.cases(subjects[0].step(), args.hooks)
     return history.cases(args.lengths, 10 * args.iters)
+
+
+def extraction_cases(what: str, subjects: list[Subject], references: list[str], args: argparse.Namespace,
+                     folder: str) -> dict:
+    """Decoding of the configs and of the references; or the model alone, and the engine around it."""
+    from benchmarks import extraction_cases as cases
+    from benchmarks.references import Task, offering
+    if any(not subject.cfg.get('extractors') for subject in subjects):
+        raise ConfigError(f'--what {what}: the config names no extractors; see benchmarks/configs/extraction_vgg19.py')
+    if what == 'extract':
+        return cases.build(subjects[0].path, folder, args)
+    paths, workers = cases.copies(folder, args.iters, args.media), 2 if args.workers is None else args.workers
+    task = Task(cfg=subjects[0].cfg, split='', seed=args.seed, batch_size=0, num_workers=workers, device='cpu',
+                options=dict(args.reference_options), open_dataset=lambda: paths)
+    ours = {subject.name: cases.DecodeCase(subject.cfg, paths, workers) for subject in subjects}
+    return {**ours, **{name: offer(task) for name, offer in offering(references, 'decode').items()}}
 
 
 def details(case, warm_up: int) -> dict:
