@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from avmm.apis.clips import describe, file_pipeline
-from avmm.apis.inferencer import Answer, AVInferencer, Item, class_name, ranked
+from avmm.apis.inferencer import Answer, AVInferencer, Item, class_answer
 from avmm.datasets import AVClipDataset
 from avmm.models.classifiers.av_classifier import AVClassifier
 from avmm.registry import INFERENCERS
@@ -83,12 +83,7 @@ class AVClassificationInferencer(AVInferencer):
             answer: A sample with predictions.
             top: Classes to name of each kind.
         """
-        sample = answer.sample
-        scores = {'joint': sample.pred_score, **(sample.get('unimodal_scores') or {})}
-        best = int(sample.pred_label)
-        return dict(label=class_name(self.classes, best), index=best, score=float(sample.pred_score[best]),
-                    top={kind: ranked(values, self.classes, top) for kind, values in scores.items()},
-                    scores={kind: values.float().cpu().tolist() for kind, values in scores.items()}, **answer.info)
+        return dict(class_answer(answer.sample, self.classes, top), **answer.info)
 
     def figure(self, answer: Answer) -> Figure:
         """Frames, spectrogram and class bars."""

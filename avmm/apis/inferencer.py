@@ -289,6 +289,15 @@ def ranked(scores: Tensor | Sequence[float], classes: Sequence[str], most: int) 
             for value, i in zip(values.tolist(), places.tolist(), strict=True)]
 
 
+def class_answer(sample: AVDataSample, classes: Sequence[str], top: int) -> dict[str, Any]:
+    """The best class of a sample with predictions, the ``top`` ones of each kind of scores, and all scores."""
+    scores = {'joint': sample.pred_score, **(sample.get('unimodal_scores') or {})}
+    best = int(sample.pred_label)
+    return dict(label=class_name(classes, best), index=best, score=float(sample.pred_score[best]),
+                top={kind: ranked(values, classes, top) for kind, values in scores.items()},
+                scores={kind: values.float().cpu().tolist() for kind, values in scores.items()})
+
+
 def class_name(classes: Sequence[str], index: int) -> str:
     """Name of a class; its number if there is none."""
     return classes[index] if index < len(classes) else str(index)

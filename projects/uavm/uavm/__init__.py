@@ -10,12 +10,13 @@ from projects.uavm.uavm.hooks import (
     SteppedWarmupHook,
     WeightAverageHook,
 )
+from projects.uavm.uavm.inferencer import UAVMInferencer, UAVMRetrievalInferencer
 from projects.uavm.uavm.models import UAVM, CrossModalityTransformer, ModalityIndependentTransformer
 from projects.uavm.uavm.preprocessor import UAVMDataPreprocessor
 
 __all__ = [
     'CrossModalityTransformer', 'ModalityDrawHook', 'ModalityIndependentTransformer', 'PredictionEnsembleHook',
     'ResultTableHook', 'SteppedWarmupHook', 'UAVM', 'UAVMAudioDataset', 'UAVMAudioExtractor', 'UAVMAudioFeatures',
-    'UAVMDataPreprocessor', 'UAVMFeatureDataset', 'UAVMStatistics', 'UAVMVisualFeatures', 'UAVMWeightedSampler',
-    'WeightAverageHook'
+    'UAVMDataPreprocessor', 'UAVMFeatureDataset', 'UAVMInferencer', 'UAVMRetrievalInferencer', 'UAVMStatistics',
+    'UAVMVisualFeatures', 'UAVMWeightedSampler', 'WeightAverageHook'
 ]

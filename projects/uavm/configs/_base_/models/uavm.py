@@ -13,3 +13,4 @@ model = dict(
     in_channels=1024,
     loss=dict(type='CrossEntropyLoss'),
     data_preprocessor=dict(type='UAVMDataPreprocessor'))
+inferencer = dict(type='UAVMInferencer')
