@@ -23,7 +23,7 @@ CONFIG = """
 custom_imports = dict(imports=['projects.uavm.uavm'])
 default_scope = 'avmm'
 model = dict(type='{type}', num_classes=4, specific_depth=1, shared_depth=1, channels=16, num_heads=2, num_steps=6,
-             in_channels=8)
+             in_channels=8, data_preprocessor=dict(type='UAVMDataPreprocessor'))
 inferencer = dict(type='UAVMInferencer')
 test_dataloader = dict(dataset=dict(type='UAVMFeatureDataset', ann_file='clips.json', label_file='labels.csv',
                                     data_root='{root}', seq_len=6, test_mode=True))
