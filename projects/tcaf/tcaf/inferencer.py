@@ -64,7 +64,7 @@ class ZeroShotInferencer(AVInferencer):
     Example:
         >>> inferencer = ZeroShotInferencer(  # doctest: +SKIP
         ...     'tcaf_cls_ucf', 'work_dirs/tcaf_cls_ucf/stage2_epoch_7.pth', words='word_embeddings_ucf_normed.npy',
-        ...     classes=['Archery', 'Typing'], extractors='configs/extraction/vggish_c3d.py')
+        ...     classes=['Archery', 'Typing'], extractors='extractors.py')
         >>> inferencer(['archer.mp4'])[0]['label']  # doctest: +SKIP
         'Archery'
     """

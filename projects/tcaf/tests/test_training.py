@@ -259,6 +259,13 @@ def test_stage_2_can_replay_the_rates_of_stage_1(tmp_path):
     assert rates[2] == rates[1]
 
 
+def test_a_hook_that_ends_stage_1_early_begins_anew_in_stage_2(tmp_path):
+    stop = dict(type='EarlyStoppingHook', monitor='gzsl/hm', rule='greater', min_delta=1000, patience=1)
+    runner = train(tmp_path, **{'custom_hooks': [stop], 'train_cfg.stage2_epochs': 'all'})
+    assert len(runner.train_loop.records[1].learning_rates) == len(runner.train_loop.records[2].learning_rates) == 2
+    assert (tmp_path / 'stage1_epoch_2.pth').is_file() and (tmp_path / 'stage2_epoch_2.pth').is_file()
+
+
 def test_losses_of_the_validation(tmp_path):
     full = train(tmp_path / 'full', **{'val_cfg.loss': 'full', 'train_cfg.max_epochs': 1, 'train_cfg.stage': '1'})
     model = full.model.eval()

@@ -5,7 +5,7 @@ import copy
 
 import torch
 from mmengine.dist import broadcast
-from mmengine.hooks import EMAHook
+from mmengine.hooks import EarlyStoppingHook, EMAHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -72,5 +72,7 @@ def _restart_hook(hook) -> None:
         # The first update after this copies the weights.
         hook.ema_model.steps.zero_()
         hook.ema_model.module.load_state_dict(hook.src_model.state_dict())
+    elif isinstance(hook, EarlyStoppingHook):
+        hook.wait_count, hook.best_score = 0, float('-inf' if hook.rule == 'greater' else 'inf')
     elif isinstance(hook, BalancingHook):
         hook.restart()
