@@ -126,6 +126,14 @@ def test_the_commands(made, tmp_path, capsys):
     values = json.loads((tmp_path / 'x/values.json').read_text())
     assert set(values) == {'val', 'test'} and f'hm {values["test"]["hm"]:.2f}' in capsys.readouterr().out
     assert 'class means' in json.loads((tmp_path / 'x/curves.json').read_text())['modes']
+    config = tmp_path / 'config.py'
+    config.write_text(f"train_dataloader = dict(dataset=dict(type='GZSLDataset', data_root='{made}', split='train', "
+                      "features='main_features', word_order='by_class', negatives=True))")
+    class_means_tool.main([str(config)])
+    assert f'hm {values["test"]["hm"]:.2f}' in capsys.readouterr().out
+    config.write_text("train_dataloader = dict(dataset=dict(type='AVEDataset'))")
+    with pytest.raises(ConfigError, match='class means need the data set GZSLDataset'):
+        class_means_tool.main([str(config)])
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

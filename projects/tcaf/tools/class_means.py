@@ -13,7 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from avmm.utils.cli import run_cli
-from avmm.utils.tooling import tool_parser
+from avmm.utils.config import load_config
+from avmm.utils.errors import ConfigError
+from avmm.utils.prepare import prepare_data
+from avmm.utils.tooling import REPO_ROOT, tool_parser
 from projects.tcaf.tcaf.class_means import two_stage_class_means
 from projects.tcaf.tcaf.class_splits import CLASS_SPLITS
 from projects.tcaf.tcaf.dataset import GZSLDataset
@@ -21,6 +24,7 @@ from projects.tcaf.tcaf.gzsl_metric import percentages, write_curves
 from projects.tcaf.tcaf.word_vectors import WORD_ORDERS
 
 EXAMPLES = """
+python projects/tcaf/tools/class_means.py projects/tcaf/configs/tcaf_synthetic.py
 python projects/tcaf/tools/class_means.py data/ucf_gzsl_synthetic --word-order by_class
 python projects/tcaf/tools/class_means.py data/avgzsl/UCF --features main_features_non_averaged \\
     --class-split main_split
@@ -30,7 +34,7 @@ python projects/tcaf/tools/class_means.py data/avgzsl/UCF --curves work_dirs/cla
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = tool_parser(__doc__, EXAMPLES)
-    parser.add_argument('data_root', help='folder of the data set')
+    parser.add_argument('data', help='folder of the data set, or a config, whose data are taken')
     parser.add_argument('--features', default='cls_features_non_averaged',
                         help='name of the features (default: cls_features_non_averaged)')
     parser.add_argument('--class-split', choices=CLASS_SPLITS, default='cls_split',
@@ -43,13 +47,31 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def dataset_options(args: argparse.Namespace) -> dict:
+    """Arguments of :class:`GZSLDataset`, but for the split.
+
+    Raises:
+        ConfigError: If the config has other data.
+    """
+    if not args.data.endswith('.py'):
+        return dict(data_root=args.data, features=args.features, class_split=args.class_split,
+                    word_order=args.word_order)
+    cfg = load_config(args.data)
+    options = dict(cfg.get('train_dataloader', {}).get('dataset', {}))
+    if options.pop('type', None) != 'GZSLDataset':
+        raise ConfigError(f'{args.data}: class means need the data set GZSLDataset')
+    prepare_data(cfg, REPO_ROOT)
+    # Means are over whole clips, and there is nobody to compare them with.
+    return {name: value for name, value in options.items() if name not in ('split', 'seq_len', 'negatives')}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Print the values of validation and test, in per cent."""
     args = parse_args(argv)
-    made: dict[str, GZSLDataset] = {}
+    made, options = {}, dataset_options(args)
 
     def make(split: str) -> GZSLDataset:
-        made[split] = GZSLDataset(args.data_root, args.features, split, args.class_split, args.word_order)
+        made[split] = GZSLDataset(split=split, **options)
         return made[split]
 
     found = two_stage_class_means(make, args.ridge)
