@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import tcaf_baselines
 import tcaf_data
 import tcaf_extractors
 import tcaf_model
@@ -10,7 +11,7 @@ import tcaf_training
 import torch
 from harness import run_part
 
-PARTS = {**tcaf_data.PARTS, **tcaf_extractors.PARTS, **tcaf_model.PARTS, **tcaf_training.PARTS}
+PARTS = {**tcaf_baselines.PARTS, **tcaf_data.PARTS, **tcaf_extractors.PARTS, **tcaf_model.PARTS, **tcaf_training.PARTS}
 
 
 # Their weights have tens of millions of numbers to draw.

@@ -1,5 +1,6 @@
 """Training in two stages, and the test."""
 from projects.tcaf.tcaf.training.checkpoint_hook import StageCheckpointHook
+from projects.tcaf.tcaf.training.generated_features_hook import GeneratedFeaturesHook
 from projects.tcaf.tcaf.training.records import StageRecord
 from projects.tcaf.tcaf.training.restart import restart
 from projects.tcaf.tcaf.training.test_loop import ZeroShotTestLoop
@@ -8,6 +9,6 @@ from projects.tcaf.tcaf.training.val_loop import ZeroShotValLoop
 from projects.tcaf.tcaf.training.zero_shot_hook import ZeroShotHook, use_classes
 
 __all__ = [
-    'StageCheckpointHook', 'StageRecord', 'ZeroShotHook', 'ZeroShotTestLoop', 'ZeroShotTrainLoop', 'ZeroShotValLoop',
-    'restart', 'use_classes'
+    'GeneratedFeaturesHook', 'StageCheckpointHook', 'StageRecord', 'ZeroShotHook', 'ZeroShotTestLoop',
+    'ZeroShotTrainLoop', 'ZeroShotValLoop', 'restart', 'use_classes'
 ]

@@ -1,0 +1,14 @@
+# AVGZSLNet on VGGSound-GZSL, C3D and VGGish features; published: HM 5.26, ZSL 4.81.
+# Both stages and the test, 500 batches of 256 an epoch, 50 epochs in either stage.
+# Launch:   python tools/train.py projects/tcaf/configs/avgzslnet_cls_vggsound.py
+# Override: --cfg-options train_cfg.stage=1
+_base_ = [
+    './_base_/datasets/vggsound_cls_averaged.py',
+    './_base_/models/avgzslnet.py',
+    './_base_/schedules/avca.py',
+    './_base_/runtime.py',
+]
+
+model = dict(in_channels=dict(audio=128, visual=4096))
+train_dataloader = dict(dataset=dict(negatives=True))
+val_cfg = dict(loss_dataset=dict(negatives=True), stage2_loss_dataset=dict(negatives=True))

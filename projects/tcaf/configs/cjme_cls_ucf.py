@@ -1,0 +1,14 @@
+# CJME on UCF-GZSL, C3D and VGGish features; published: HM 28.65, ZSL 29.01.
+# Both stages and the test, 500 batches of 256 an epoch, 50 epochs in either stage.
+# Launch:   python tools/train.py projects/tcaf/configs/cjme_cls_ucf.py
+# Override: --cfg-options train_cfg.stage=1
+_base_ = [
+    './_base_/datasets/ucf_cls_averaged.py',
+    './_base_/models/cjme.py',
+    './_base_/schedules/avca.py',
+    './_base_/runtime.py',
+]
+
+model = dict(in_channels=dict(audio=128, visual=4096))
+train_dataloader = dict(dataset=dict(negatives=True))
+val_cfg = dict(loss_dataset=dict(negatives=True), stage2_loss_dataset=dict(negatives=True))

@@ -1,0 +1,14 @@
+# CJME on VGGSound-GZSL, SeLaVi features; published: HM 6.17, ZSL 5.16.
+# Both stages and the test, 500 batches of 256 an epoch, 50 epochs in either stage.
+# Launch:   python tools/train.py projects/tcaf/configs/cjme_main_vggsound.py
+# Override: --cfg-options train_cfg.stage=1
+_base_ = [
+    './_base_/datasets/vggsound_main_averaged.py',
+    './_base_/models/cjme.py',
+    './_base_/schedules/avca.py',
+    './_base_/runtime.py',
+]
+
+model = dict(net=dict(dropout=0.0))
+train_dataloader = dict(dataset=dict(negatives=True))
+val_cfg = dict(loss_dataset=dict(negatives=True), stage2_loss_dataset=dict(negatives=True))
