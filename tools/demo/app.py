@@ -262,6 +262,8 @@ def _policy():
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     choices = find_choices(args)
+    # Told to stop while it starts, it leaves nothing behind either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix='avmm_demo_') as folder:
         gradio = import_gradio(folder)
         models = Models(choices, args)
