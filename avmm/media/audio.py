@@ -37,14 +37,19 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
             wanted = available - first if duration is None else min(round(duration * rate), available - first)
             if first:
                 file.seek(first)
-            samples = file.read(wanted, dtype='float32', always_2d=True)
+            # libsndfile takes seven times as long to make floats of 16 bits itself.
+            short = file.subtype == 'PCM_16'
+            read = file.read(wanted, dtype='int16' if short else 'float32', always_2d=True)
     except soundfile.LibsndfileError as error:
         raise DataError(f'{path}: not a readable audio file ({_reason(error)})') from None
     if available == 0:
         raise DataError(f'{path}: the audio file holds no samples')
-    if len(samples) < wanted:
-        raise DataError(f'{path}: the file is truncated ({len(samples)} of {wanted} samples)')
-    return np.ascontiguousarray(samples.T), rate
+    if len(read) < wanted:
+        raise DataError(f'{path}: the file is truncated ({len(read)} of {wanted} samples)')
+    if not short:
+        return np.ascontiguousarray(read.T), rate
+    samples = np.empty(read.shape[::-1], np.float32)
+    return np.multiply(read.T, np.float32(1 / 32768), out=samples), rate
 
 
 def read_video_audio(path: str | os.PathLike, sample_rate: int | None = None,

@@ -13,17 +13,18 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
+from avmm.media.fourier_resampling import FourierKernel
 from avmm.utils import ConfigError
 
 # Neighbouring output phases share one window of the input: few products with zero, and few windows to copy.
 _GROUP = 32
 # Output blocks whose windows are copied at once, so that an hour of sound takes no more memory than a minute.
 _BLOCKS = 4096
-#: Zero crossings on each side, table entries between two, shape and cut-off of the kernels of resampy 0.4.
-_KAISER = {'kaiser_best': (50, 8192, 12.984585254783862, 0.9173473712608761),
-           'kaiser_fast': (24, 512, 9.903224348471246, 0.8682120388377784)}
+# The kernel 'kaiser_best' of resampy 0.4: zero crossings on each side, table entries from one to the next, shape of
+# the window, and cut-off frequency.
+_ZEROS, _ENTRIES, _BETA, _ROLLOFF = 50, 8192, 12.984585254783862, 0.9173473712608761
 #: Kernels of :func:`resample`.
-KERNELS = ('sinc_hann', *_KAISER)
+KERNELS = ('sinc_hann', 'kaiser_best')
 
 
 def resample(audio: Tensor, old_rate: int, new_rate: int, max_samples: int | None = None,
@@ -37,11 +38,11 @@ def resample(audio: Tensor, old_rate: int, new_rate: int, max_samples: int | Non
         max_samples: Output samples that are wanted at most.
         lowpass_filter_width: Zero crossings on each side of ``'sinc_hann'``.
         rolloff: Cut-off frequency of ``'sinc_hann'``, as a part of the Nyquist frequency.
-        kernel: ``'sinc_hann'``, a sinc under a squared cosine, as in torchaudio; or ``'kaiser_best'`` or
-            ``'kaiser_fast'``, a sinc under a Kaiser window, as in resampy.
+        kernel: ``'sinc_hann'``, a short sinc under a squared cosine, as in torchaudio; or ``'kaiser_best'``, a long
+            one under a Kaiser window, as in resampy.
 
     Returns:
-        ``(channels, ceil(L * new_rate / old_rate))``; the Kaiser kernels leave a begun last sample out.
+        ``(channels, ceil(L * new_rate / old_rate))``; ``'kaiser_best'`` leaves a begun last sample out.
 
     Raises:
         ConfigError: If the kernel is unknown.
@@ -57,10 +58,8 @@ def resample(audio: Tensor, old_rate: int, new_rate: int, max_samples: int | Non
     if old == new or wanted == 0:
         return audio[:, :wanted]
     if kernel == 'sinc_hann':
-        weights = _grouped_kernel(old, new, lowpass_filter_width, rolloff)
-    else:
-        weights = _grouped_kaiser(old, new, kernel)
-    return _weigh(audio, old, new, wanted, *weights)
+        return _weigh(audio, old, new, wanted, *_grouped_kernel(old, new, lowpass_filter_width, rolloff))
+    return _kaiser_best(old, new)(audio, wanted)
 
 
 def _weigh(audio: Tensor, old: int, new: int, wanted: int, kernel: Tensor, taps_of_group: np.ndarray,
@@ -110,23 +109,18 @@ def _grouped_kernel(old: int, new: int, lowpass_filter_width: int, rolloff: floa
 
 
 @functools.lru_cache(maxsize=16)
-def _grouped_kaiser(old: int, new: int, name: str) -> tuple[Tensor, np.ndarray, int]:
-    """The same for a windowed sinc that is read from a table, in whole steps of it from tap to tap."""
-    zeros, entries, beta, rolloff = _KAISER[name]
+def _kaiser_best(old: int, new: int) -> FourierKernel:
+    """A windowed sinc that is read from a table, in whole steps of it from tap to tap."""
     scale = min(1.0, new / old)
-    step = int(scale * entries)
-    reach = zeros * entries / step + 1
-    left = math.ceil(reach)
-    phase, positions = (part.numpy() for part in _taps(old, new, reach))
+    step = int(scale * _ENTRIES)
+    reach = _ZEROS * _ENTRIES // step + 1
     # Whole input samples between the output and a tap on its left, or on its right, and the entry of the nearest.
-    nearest = (phase * old // new)[:, None, :]
-    fraction = (phase * old / new)[:, None, :] - nearest
-    before = nearest - positions[:, :, None]
-    steps = np.where(before >= 0, before, -before - 1)
-    entry = np.where(before >= 0, fraction, 1 - fraction) * scale * entries
+    time = np.arange(-reach * new, reach * new + 1)
+    steps = np.where(time >= 0, time // new, -time // new - (time % new == 0))
+    entry = (np.abs(time) / new - steps) * scale * _ENTRIES
     offset = np.floor(entry)
-    x = (np.stack([offset, offset + 1]) + steps * step) / entries
-    window = np.i0(beta * np.sqrt(np.maximum(0, 1 - (x / zeros) ** 2))) / np.i0(beta)
-    low, high = scale * rolloff * np.sinc(rolloff * x) * window
-    weights = np.where(steps < (zeros * entries + 1 - offset) // step, low + (entry - offset) * (high - low), 0)
-    return torch.from_numpy(weights).float(), positions + left, left
+    x = (np.stack([offset, offset + 1]) + steps * step) / _ENTRIES
+    window = np.i0(_BETA * np.sqrt(np.maximum(0, 1 - (x / _ZEROS) ** 2))) / np.i0(_BETA)
+    low, high = scale * _ROLLOFF * np.sinc(_ROLLOFF * x) * window
+    weights = np.where(steps < (_ZEROS * _ENTRIES + 1 - offset) // step, low + (entry - offset) * (high - low), 0)
+    return FourierKernel(weights, old, new, reach)
