@@ -19,7 +19,7 @@ from avmm.extraction import Clip, Extraction, FeatureExtractor, Item, Layout, Sh
 from avmm.extraction.engine import build_extractors
 from avmm.extraction.workers import load_clip
 from avmm.utils.config import load_config
-from benchmarks.timing import now, synchronise
+from benchmarks.timing import Timing, now, synchronise, use_clock
 
 
 def copies(folder: str, count: int, media: str | None = None) -> list[str]:
@@ -98,16 +98,16 @@ class ModelCase:
     def __init__(self, extractors: Mapping[str, FeatureExtractor], paths: list[str], device: torch.device):
         self.extractors, self.device, self.count = extractors, device, len(paths)
         # All are copies of one.
-        self.units = load_clip(extractors, Clip(paths[0], 0.0, None, ('', )), {}).units
+        units = load_clip(extractors, Clip(paths[0], 0.0, None, ('', )), {}).units
+        self.units = {name: torch.cat([value] * self.count) for name, value in units.items()}
 
     def __call__(self) -> int:
         """Clips of one repeat."""
         with torch.inference_mode():
             for name, extractor in self.extractors.items():
                 units, size = self.units[name], extractor.batch_size
-                for first in range(0, self.count * len(units), size):
-                    number = min(size, self.count * len(units) - first)
-                    extractor(units[:number].to(self.device)).cpu()
+                for first in range(0, len(units), size):
+                    extractor(units[first:first + size].to(self.device)).cpu()
         return self.count
 
 
@@ -153,6 +153,7 @@ def build(config: str, folder: str, args: argparse.Namespace) -> dict:
 def measure_rank(config: str, settings: dict) -> dict[str, list[float]]:
     """Seconds a clip of both cases in every round, on one of several ranks that begin each repeat together."""
     args, seconds = argparse.Namespace(**settings), {}
+    use_clock(args.clock)
     with tempfile.TemporaryDirectory() as folder:
         cases = build(config, folder, args)
         for turn in range(args.warm_up + args.repeats):
@@ -169,8 +170,7 @@ def measure_rank(config: str, settings: dict) -> dict[str, list[float]]:
 def measure_ranks(config: str, args: argparse.Namespace) -> dict:
     """Timings of both cases on ``args.ranks`` ranks: a round takes as long as its ranks do on average."""
     from avmm.testing import run_ranks
-    from benchmarks.timing import Timing
-    wanted = ('cfg_options', 'device', 'iters', 'media', 'repeats', 'warm_up', 'workers')
+    wanted = ('cfg_options', 'clock', 'device', 'iters', 'media', 'repeats', 'warm_up', 'workers')
     ranks = run_ranks(measure_rank, args.ranks, (config, {name: getattr(args, name) for name in wanted}), timeout=3600)
     return {name: Timing([statistics.mean(times) for times in zip(*(rank[name] for rank in ranks), strict=True)])
             for name in ('model alone', 'engine')}

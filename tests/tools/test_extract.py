@@ -179,3 +179,26 @@ def test_wrong_command_lines(made, run_tool, monkeypatch, args, message):
     monkeypatch.chdir(made)
     result = run_tool('feature_extraction/extract.py', *args)
     assert result.status == 2 and message in result.err and result.err.count('\n') == 1
+
+
+@pytest.mark.integration
+def test_real_extractors_on_a_video(made, run_tool):
+    """From a written video through decoding and networks with random weights, by a config of the repository."""
+    import numpy as np
+
+    from avmm.media import write_video
+    frames = np.random.default_rng(0).integers(0, 255, (20, 48, 64, 3), np.uint8)
+    sound = np.sin(np.arange(32000) / 10).astype(np.float32) / 2
+    (made / 'videos').mkdir()
+    write_video(made / 'videos' / 'a.mp4', frames, 10, sound, 16000)
+    write_video(made / 'videos' / 'silent.mp4', frames, 10)
+    result = run_tool('feature_extraction/extract.py', REPO / 'configs/feature_extraction/ave_vgg19_vggish.py',
+                      made / 'videos', made / 'x.h5', '--device', 'cpu', '--amp', 'bf16', '--workers', 1,
+                      '--cfg-options', 'extractors.audio.weights=None', 'extractors.visual.weights=None',
+                      'extractors.visual.frames_per_segment=1', 'extractors.visual.size=32')
+    assert result.status == 1, result.err
+    assert 'warning: extractors.visual: VGG19Maps has random weights' in result.err
+    assert '2 items: 1 done, 0 there before, 1 failed' in result.out and 'silent.mp4' in result.out
+    store = FeatureStore(made / 'x.h5')
+    assert store.keys == ['a'] and store['audio'].shape == (10, 128) and store['visual'].shape == (10, 1, 1, 512)
+    assert store['visual'][0].any() and store.meta['amp'] == 'bf16'

@@ -79,6 +79,16 @@ def items_of(args: argparse.Namespace, modalities: list[str]) -> list:
     return read_items(args.source, args.root, args.suffixes or suffixes_for(modalities), args.allowed_roots)
 
 
+def warn_of_random_weights(extractors: dict) -> None:
+    """Say so where an extractor could have weights from a file and has none."""
+    from avmm.registry import EXTRACTORS
+    from avmm.utils.config_check import call_of
+    for name, settings in extractors.items():
+        if 'weights' in call_of(EXTRACTORS.get(settings['type'])).names and not settings.get('weights'):
+            print(f'warning: extractors.{name}: {settings["type"]} has random weights; name a file in weights=...',
+                  file=sys.stderr)
+
+
 def join_ranks() -> bool:
     """Join the other ranks of torchrun, if there are any; over gloo, for nothing but to wait for each other."""
     if int(os.environ.get('WORLD_SIZE', 1)) < 2 or 'MASTER_ADDR' not in os.environ:
@@ -123,6 +133,8 @@ def main(argv: list[str] | None = None) -> int:
         args.device = f'cuda:{os.environ["LOCAL_RANK"]}'
     if not cfg.get('extractors'):
         raise ConfigError(f'{args.config}: names no extractors; it needs extractors=dict(NAME=dict(type=...))')
+    if shard.index == 0:
+        warn_of_random_weights(cfg.extractors)
     media = dict(cfg.get('media') or {})
     layout = Layout(args.out, shard)
     with Extraction(cfg.extractors, pick_device(args.device), args.workers, args.batch_size or cfg.get('batch_size'),
