@@ -27,6 +27,8 @@ from avmm.utils import ConfigError, DataError, optional_import
 
 #: Files of sound alone that need no container of a video.
 AUDIO_SUFFIXES = ('.wav', '.flac', '.ogg', '.mp3')
+#: Formats that lead to other files or addresses, which a stranger's file must not do.
+_PLAYLISTS = {'concat', 'hls', 'dash', 'imf', 'sdp'}
 #: What a dictionary may name instead of one file.
 KEYS = ('video_path', 'audio_path', 'frame_dir', 'frame_paths', 'image_path', 'sample_id')
 
@@ -49,12 +51,14 @@ def probe(path: str | os.PathLike) -> Streams:
     """Look into a media file without decoding it.
 
     Raises:
-        DataError: If the file is missing, empty, truncated, or no media file.
+        DataError: If the file is missing, empty, truncated, no media file, or a list of others.
     """
     check_file(path)
     av = optional_import('av', 'video')
     try:
         with av.open(os.fspath(path)) as container:
+            if _PLAYLISTS & set(container.format.name.split(',')):
+                raise DataError(f'{path}: a list of other files, which is not followed, and no video')
             pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
             seconds = None if container.duration is None else container.duration / av.time_base
             return Streams(bool(pictures), bool(container.streams.audio), seconds)

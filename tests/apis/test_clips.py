@@ -114,6 +114,17 @@ def test_a_video_without_pictures_and_one_of_neither(tmp_path):
         describe(words)
 
 
+@pytest.mark.parametrize(('text', 'reason'), [
+    ('ffconcat version 1.0\nfile secret.mkv\n', 'a list of other files, which is not followed'),
+    ('#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nsecret.mkv\n#EXT-X-ENDLIST\n', 'not a readable video file'),
+])
+def test_a_list_of_other_files_is_not_followed(tmp_path, text, reason):
+    smooth_video(tmp_path / 'secret.mkv', 2, (16, 16))
+    (tmp_path / 'innocent.mp4').write_text(text)
+    with pytest.raises(DataError, match=rf'innocent\.mp4: {reason}'):
+        describe(tmp_path / 'innocent.mp4')
+
+
 def test_a_pipeline_must_end_with_inputs():
     with pytest.raises(ConfigError, match='must end with PackAVInputs'):
         file_pipeline([dict(type='LoadAudio')], AVDigits(lazy_init=True))
