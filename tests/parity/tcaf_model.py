@@ -122,7 +122,10 @@ def tcaf_forward(meta: dict[str, Any], inputs: Arrays, state: State, dtype: torc
     batch = sequences(inputs, words, options['rates'])['inputs']
     with recorded_maps(model.map_sources()) as maps:
         _, outputs = model.outputs(batch)
-    first, last = maps['layer_0'], maps[f'layer_{len(maps) - 1}']
+    # Officially, the class token comes first.
+    at, length = inputs['audio'].shape[1], maps['layer_0'].shape[1]
+    order = [at, *(i for i in range(length) if i != at)]
+    first, last = (maps[f'layer_{i}'][:, order][..., order] for i in (0, len(maps) - 1))
     return dict(outputs, attn_first_head0=first[:, :, 0], attn_last_sum=last.sum(2),
                 emb_theta_o=model.embed(batch)['both'], emb_theta_w=model.embed_classes(words)['both'])
 

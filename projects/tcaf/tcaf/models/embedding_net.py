@@ -2,6 +2,10 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from avmm.models.localizers.feed_forward import Dropout
+from projects.tcaf.tcaf.models.padding import Packing
 
 
 class EmbeddingNet(nn.Module):
@@ -31,11 +35,24 @@ class EmbeddingNet(nn.Module):
         layers, width = [], in_channels
         if hidden_channels:
             layers = [nn.Linear(in_channels, hidden_channels), *([nn.BatchNorm1d(hidden_channels)] * hidden_norm),
-                      nn.ReLU(), nn.Dropout(dropout)]
+                      nn.ReLU(), Dropout(dropout)]
             width = hidden_channels
         norm = nn.BatchNorm1d(out_channels, momentum=momentum if hidden_channels else 0.1)
-        self.fc = nn.Sequential(*layers, nn.Linear(width, out_channels), norm, nn.ReLU(), nn.Dropout(dropout))
+        self.fc = nn.Sequential(*layers, nn.Linear(width, out_channels), norm, nn.ReLU(), Dropout(dropout))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, in_channels)`` to ``(B, out_channels)``."""
-        return self.fc(x)
+    def forward(self, x: Tensor, packing: Packing | None = None) -> Tensor:
+        """``(B, in_channels)`` to ``(B, out_channels)``.
+
+        Args:
+            x: Features; with ``packing``, ``(B, T, in_channels)`` with zeros in the rows that do not count, to
+                ``(B T, out_channels)``.
+            packing: Says which rows count. The others, which the first layer maps to its bias, cost it nothing; they
+                take part in the statistics of the batch all the same.
+        """
+        if packing is None:
+            return self.fc(x)
+        first, *rest = self.fc
+        x = packing.unpack(F.linear(packing.pack(x), first.weight)).flatten(0, 1) + first.bias
+        for layer in rest:
+            x = layer(x)
+        return x

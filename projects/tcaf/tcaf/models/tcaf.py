@@ -44,5 +44,5 @@ class TCAF(SequenceModel):
         return self.transformer(list(tokens.values()), [masks[m] for m in tokens])
 
     def map_sources(self) -> dict[str, MapSource]:
-        """The layers, ``layer_0`` to the last. A map is ``(B, N, H, N)``: the class token, then audio, then visual."""
+        """The layers, ``layer_0`` to the last. A map is ``(B, N, H, N)``: audio, then the class token, then visual."""
         return {f'layer_{i}': layer for i, layer in enumerate(self.transformer.layers)}

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from avmm.models.attention import MapSource
 from avmm.models.attention.functional import dropout
 from avmm.utils import ConfigError
+from projects.tcaf.tcaf.models.block_attention import block_attention, worth_blocks
 from projects.tcaf.tcaf.models.padding import Packing
 
 #: Who may attend to whom.
@@ -21,7 +22,7 @@ def attention_mask(sizes: Sequence[int], valid: Tensor | None, attention: str, d
     """Which tokens may attend to which: ``(B, N, N)``, or ``(1, N, N)`` without padding; None if all may.
 
     Args:
-        sizes: Numbers of tokens of the class (1) and of each modality, in the order of the sequence.
+        sizes: Numbers of tokens in the order of the sequence: the first modality, the class token (1), the others.
         valid: ``(B, N)``, False for padded tokens; None if there are none.
         attention: ``'cross'``: tokens of a modality see the class token and the other modalities, not their own, not
             even themselves; ``'self'``: they see their own modality, and the class token if they are not padded;
@@ -32,7 +33,7 @@ def attention_mask(sizes: Sequence[int], valid: Tensor | None, attention: str, d
     if attention == 'unmasked' or (attention == 'both' and valid is None):
         return None
     group = torch.repeat_interleave(torch.arange(len(sizes), device=device), torch.tensor(sizes, device=device))
-    is_class = group == 0
+    is_class = group == 1
     same = group[:, None] == group
     with_class = is_class[:, None] | is_class
     pairs = None if valid is None else valid[:, :, None] & valid[:, None, :]
@@ -50,25 +51,26 @@ class Layout:
         valid: ``(B, N)``, False for padded tokens; None if there are none.
         mask: ``(B or 1, 1, N, N)``, who may attend to whom; None if all may.
         open_mask: The same, but padded tokens, who see nobody, see all: what they gather has to be a number.
+        first: Tokens before the class token, where two modalities attend to each other; None for other kinds.
         packing: How the rows that count lie in the clips; None if all rows are kept.
     """
     valid: Tensor | None = None
     mask: Tensor | None = None
     open_mask: Tensor | None = None
+    first: int | None = None
     packing: Packing | None = None
 
     @classmethod
     def of(cls, sizes: Sequence[int], valid: Tensor | None, attention: str, device: torch.device) -> Layout:
         """For arguments of :func:`attention_mask`."""
-        mask = attention_mask(sizes, valid, attention, device)
+        packing, mask = Packing.worth(valid), attention_mask(sizes, valid, attention, device)
         if mask is None:
-            return cls(valid, None, None, Packing.worth(valid))
+            return cls(valid, packing=packing)
         mask = mask.unsqueeze(1)
-        return cls(valid, mask, mask if valid is None else mask | ~mask.any(-1, keepdim=True), Packing.worth(valid))
+        first = sizes[0] if attention == 'cross' and len(sizes) == 3 else None
+        return cls(valid, mask, mask if valid is None else mask | ~mask.any(-1, keepdim=True), first, packing)
 
 
-# Numbers of tokens below which plain products are the faster attention.
-_FEW = 8
 # Every token sees every token.
 _ALL = Layout()
 
@@ -120,14 +122,16 @@ class TokenTransformer(nn.Module):
             ``(B, d)``.
         """
         size = len(tokens[0])
-        x = torch.cat([self.class_token.expand(size, -1, -1), *tokens], 1)
+        first, *others = tokens
+        # The class token lies between, so that what each modality attends to lies together.
+        x = torch.cat([first, self.class_token.expand(size, -1, -1), *others], 1)
         valid = None if self.attention == 'unmasked' else _valid(tokens, masks)
-        layout = Layout.of([1, *(t.shape[1] for t in tokens)], valid, self.attention, x.device)
+        layout = Layout.of([first.shape[1], 1, *(t.shape[1] for t in others)], valid, self.attention, x.device)
         if layout.packing is not None:
             x = layout.packing.pack(x)
         for layer in self.layers[:-1]:
             x = layer(x, layout)
-        return self.layers[-1].class_token(x, layout)
+        return self.layers[-1].class_token(x, layout, first.shape[1])
 
 
 def _valid(tokens: Sequence[Tensor], masks: Sequence[Tensor | None]) -> Tensor | None:
@@ -136,21 +140,14 @@ def _valid(tokens: Sequence[Tensor], masks: Sequence[Tensor | None]) -> Tensor |
         return None
     parts = [torch.ones(t.shape[:2], dtype=torch.bool, device=t.device) if mask is None else mask > 0
              for t, mask in zip(tokens, masks, strict=True)]
-    valid = torch.cat([parts[0].new_ones(len(parts[0]), 1), *parts], 1)
+    valid = torch.cat([parts[0], parts[0].new_ones(len(parts[0]), 1), *parts[1:]], 1)
     return None if valid.device.type == 'cpu' and bool(valid.all()) else valid
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention of ``(B, H, N, d_h)``; for a handful of tokens plain products take less time than the fused kernel."""
-    if mask is None and q.shape[2] < _FEW:
-        return (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1) @ v
-    return F.scaled_dot_product_attention(q, k, v, mask)
 
 
 class TransformerLayer(MapSource, nn.Module):
     """One layer of :class:`TokenTransformer`.
 
-    Its map is the weight of each token, ``(B, N, H, N)``: token, head, token attended to.
+    Its map is ``(B, N, H, N)``: token, head, token attended to, in the order of the sequence.
 
     Args:
         channels: Width of a token.
@@ -176,13 +173,18 @@ class TransformerLayer(MapSource, nn.Module):
     def forward(self, x: Tensor, layout: Layout = _ALL) -> Tensor:
         """``(B, N, d)``, or the rows that count ``(R, d)``, to the same shape."""
         qkv, packing = self.qkv(self.norm(x)), layout.packing
-        q, k, v = self._split(qkv if packing is None else packing.unpack(qkv))
-        self._keep_weights(q, k, layout)
-        gathered = attend(q, k, v, layout.open_mask).transpose(1, 2).flatten(2)
+        if packing is not None:
+            qkv = packing.unpack(qkv)
+        self._keep_weights(qkv, layout)
+        if layout.first is not None and worth_blocks(qkv):
+            gathered = block_attention(qkv, self.num_heads, layout.first, layout.valid)
+        else:
+            q, k, v = (h.transpose(1, 2) for h in qkv.unflatten(-1, (3, self.num_heads, -1)).unbind(2))
+            gathered = F.scaled_dot_product_attention(q, k, v, layout.open_mask).transpose(1, 2).flatten(2)
         return self._add(x, gathered if packing is None else packing.pack(gathered))
 
-    def class_token(self, x: Tensor, layout: Layout) -> Tensor:
-        """The first token alone, ``(B, d)``.
+    def class_token(self, x: Tensor, layout: Layout, place: int) -> Tensor:
+        """The token at ``place`` alone, ``(B, d)``.
 
         With a single query, keys and values need not be computed: ``q . (W h) = (W^T q) . h``, and what is gathered is
         projected afterwards.
@@ -191,19 +193,15 @@ class TransformerLayer(MapSource, nn.Module):
         if layout.packing is not None:
             h, x = layout.packing.unpack(h), layout.packing.unpack(x)
         if self.asked:
-            self._keep_weights(*self._split(self.qkv(h))[:2], layout)
+            self._keep_weights(self.qkv(h), layout)
         # (H, d_h, d) each.
         to_q, to_k, to_v = self.qkv.weight.unflatten(0, (3, self.num_heads, -1)).unbind()
-        query = h[:, 0] @ to_q.transpose(1, 2) * to_q.shape[1] ** -0.5
+        query = h[:, place] @ to_q.transpose(1, 2) * to_q.shape[1] ** -0.5
         scores = (query @ to_k).transpose(0, 1) @ h.transpose(1, 2)
         if layout.valid is not None:
             scores = scores.masked_fill(~layout.valid[:, None], float('-inf'))
         gathered = (scores.softmax(-1) @ h).transpose(0, 1) @ to_v.transpose(1, 2)
-        return self._add(x[:, 0], gathered.transpose(0, 1).flatten(1))
-
-    def _split(self, qkv: Tensor) -> tuple[Tensor, ...]:
-        """Queries, keys and values ``(B, H, N, d_h)`` of ``(B, N, 3 H d_h)``."""
-        return qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        return self._add(x[:, place], gathered.transpose(0, 1).flatten(1))
 
     def _add(self, x: Tensor, gathered: Tensor) -> Tensor:
         """The rest of the layer, token by token."""
@@ -212,9 +210,10 @@ class TransformerLayer(MapSource, nn.Module):
         hidden = dropout(F.gelu(self.linear1((self.norm2 or self.norm)(x))), p)
         return x + dropout(self.linear2(hidden), p)
 
-    def _keep_weights(self, q: Tensor, k: Tensor, layout: Layout) -> None:
+    def _keep_weights(self, qkv: Tensor, layout: Layout) -> None:
         if not self.asked:
             return
+        q, k, _ = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
         if layout.mask is not None:
             scores = scores.masked_fill(~layout.mask, torch.finfo(scores.dtype).min)
