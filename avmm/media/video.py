@@ -1,6 +1,7 @@
 """Frames of a video file."""
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,7 +10,7 @@ import numpy as np
 
 from avmm.media.packets import PacketIndex, read_index
 from avmm.media.pyav_frames import PyAVFrames
-from avmm.utils import ConfigError, DataError, optional_import
+from avmm.utils import ConfigError, DataError, MissingDependencyError, optional_import
 
 
 class _DecordFrames:
@@ -35,7 +36,7 @@ class _TorchcodecFrames:
     """Torchcodec, with a scan of the file for exact seeking."""
 
     def __init__(self, path: str, index: PacketIndex, num_threads: int):
-        decoders = optional_import('torchcodec.decoders', 'video')
+        decoders = importlib.import_module('torchcodec.decoders')
         self._decoder = decoders.VideoDecoder(path, dimension_order='NHWC', num_ffmpeg_threads=num_threads)
         # It goes by time stamps alone.
         if len(self._decoder) != len(index.times) or index.counted:
@@ -146,9 +147,9 @@ def open_video(path: str | os.PathLike, backend: str = 'decord', num_threads: in
 
 
 def _check_torchcodec() -> None:
-    from avmm.utils import MissingDependencyError
     try:
-        optional_import('torchcodec.decoders', 'video')
-    except (RuntimeError, OSError) as error:
-        raise MissingDependencyError('torchcodec cannot be loaded; it needs the shared libraries of FFmpeg '
-                                     f'({str(error).strip().splitlines()[0]})') from None
+        importlib.import_module('torchcodec.decoders')
+    except (ImportError, RuntimeError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise MissingDependencyError(f'torchcodec cannot be loaded ({reason}); install the release for this torch, '
+                                     'and the shared libraries of FFmpeg, or choose decord or pyav') from None
