@@ -130,11 +130,16 @@ class StoredArray:
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
             raise DataError(f'{self.rows.path}: {self.name!r} has {len(self)} items, '
                             f'numbers {indices.min()} to {indices.max()} are asked for')
-        firsts, lengths = self.offsets[indices], self.lengths[indices]
-        # Row numbers of all items: a count that starts anew at every item.
+        return self.rows.gather(self.row_numbers(indices), out, dtype), self.lengths[indices]
+
+    def row_numbers(self, indices: np.ndarray) -> np.ndarray:
+        """Numbers of the rows of the items at ``indices`` ``(B,)``, one item after the other, int64."""
+        if self.offsets is None:
+            return indices
+        firsts, lengths = self.offsets[indices], self.offsets[indices + 1] - self.offsets[indices]
+        # A count that starts anew at every item.
         ends = np.cumsum(lengths)
-        rows = np.arange(lengths.sum()) + np.repeat(firsts - (ends - lengths), lengths)
-        return self.rows.gather(rows, out, dtype), lengths
+        return np.arange(lengths.sum()) + np.repeat(firsts - (ends - lengths), lengths)
 
     def __getitem__(self, index: int) -> np.ndarray:
         """One item; a negative index counts from the end."""

@@ -5,6 +5,9 @@ an entry of the clips in a json list of the form {"data": [{"afeat": "a/x.npy", 
 first size of an item may vary (features of time steps). Items whose files are missing or damaged stop the command, or
 are left out and named in <OUT>.report.json with --skip. An interrupted command goes on where it was when it is given
 again; the store appears whole or not at all.
+
+With --norms the store also has the length of every row, as <NAME>_norm: a data set that divides rows by their length
+then need not compute it in every epoch.
 """
 from __future__ import annotations
 
@@ -55,6 +58,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
                         help='further folders that the paths of the list may lead into')
     parser.add_argument('--dtype', choices=['float16', 'float32'], default='float16',
                         help='type of the packed features (default: float16)')
+    parser.add_argument('--norms', action='store_true', help='also store the length of every row (of the packed type)')
     parser.add_argument('--workers', type=int, default=4, help='processes that read (default: 4; 0: this one alone)')
     parser.add_argument('--skip', action='store_true', help='leave out items that cannot be read, and report them')
     parser.add_argument('--overwrite', action='store_true', help='replace a store that is there')
@@ -103,7 +107,7 @@ def items_of_list(path: Path, entries: Mapping[str, str], root: Path, allowed: l
     return list(items.values())
 
 
-def read_item(item: Item, dtype: str) -> tuple[Item, dict[str, np.ndarray] | str]:
+def read_item(item: Item, dtype: str, norms: bool = False) -> tuple[Item, dict[str, np.ndarray] | str]:
     """The arrays of an item, or why it cannot be read."""
     arrays = {}
     for name, path in item.paths.items():
@@ -120,6 +124,8 @@ def read_item(item: Item, dtype: str) -> tuple[Item, dict[str, np.ndarray] | str
         if not np.isfinite(packed).all():
             return item, f'{path}: numbers that are not finite as {dtype}'
         arrays[name] = packed
+        if norms:
+            arrays[f'{name}_norm'] = np.linalg.norm(packed.astype(np.float32), axis=-1)
     return item, arrays
 
 
@@ -128,12 +134,12 @@ def crashed(item: Item) -> tuple[Item, str]:
     return item, f'{next(iter(item.paths.values()))}: reading it ends the process'
 
 
-def specs_of(items: list[Item], dtype: str, skip: bool) -> dict[str, ArraySpec]:
+def specs_of(items: list[Item], dtype: str, norms: bool, skip: bool) -> dict[str, ArraySpec]:
     """Shapes of the arrays, by the first item that can be read."""
     for item in items:
-        _, found = read_item(item, dtype)
+        _, found = read_item(item, dtype, norms)
         if not isinstance(found, str):
-            return {name: ArraySpec((None, *value.shape[1:]), dtype) for name, value in found.items()}
+            return {name: ArraySpec((None, *value.shape[1:]), value.dtype.name) for name, value in found.items()}
         if not skip:
             raise DataError(found)
     raise DataError('no item can be read')
@@ -142,7 +148,7 @@ def specs_of(items: list[Item], dtype: str, skip: bool) -> dict[str, ArraySpec]:
 def pack(items: list[Item], args: argparse.Namespace) -> dict[str, str]:
     """Write the store; returns why items were left out."""
     left_out: dict[str, str] = {}
-    specs = specs_of(items, args.dtype, args.skip)
+    specs = specs_of(items, args.dtype, args.norms, args.skip)
     writer = FeatureStoreWriter(args.out, specs, [item.key for item in items],
                                 dict(source=str(args.list or list(args.arrays.values()))), args.overwrite)
     try:
@@ -167,7 +173,7 @@ def pack(items: list[Item], args: argparse.Namespace) -> dict[str, str]:
 
 
 def _read(items: list[Item], args: argparse.Namespace) -> Iterator[tuple[Item, dict[str, np.ndarray] | str]]:
-    return map_in_processes(partial(read_item, dtype=args.dtype), items, args.workers, crashed)
+    return map_in_processes(partial(read_item, dtype=args.dtype, norms=args.norms), items, args.workers, crashed)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -110,11 +110,12 @@ def test_features_are_packed(tmp_path, workers):
     made = write_features(tmp_path)
     done = run_tool('tools/dataset_converters/pack_features.py', tmp_path / 'out.h5', '--list',
                     tmp_path / 'clips.json', '--data-root', tmp_path, '--arrays', 'audio=afeat', 'visual=vfeat',
-                    '--workers', workers)
+                    '--workers', workers, '--norms')
     assert done.returncode == 0, done.stderr
     store = FeatureStore(tmp_path / 'out.h5')
     assert store.keys == [f'clip{i}' for i in range(len(made))]
     np.testing.assert_array_equal(store['audio'][3], made[3]['audio'].astype(np.float16))
+    np.testing.assert_allclose(store['visual_norm'][3], np.linalg.norm(made[3]['visual'].astype(np.float32), axis=1))
     again = run_tool('tools/dataset_converters/pack_features.py', tmp_path / 'out.h5', '--list',
                      tmp_path / 'clips.json', '--data-root', tmp_path, '--arrays', 'audio=afeat', 'visual=vfeat')
     assert 'complete, 8 items' in again.stdout

@@ -55,16 +55,17 @@ def test_one_modality_alone_can_be_rolled(tmp_path):
     assert list(item['inputs']) == ['visual']
 
 
-@pytest.mark.parametrize('norm', [True, False])
-@pytest.mark.parametrize('dtype', ['float32', 'float16'])
-def test_batches_are_what_single_clips_are(tmp_path, monkeypatch, norm, dtype):
+@pytest.mark.parametrize(('dtype', 'norm', 'stored'), [
+    ('float32', True, False), ('float16', True, False), ('float32', True, True), ('float16', False, False)])
+def test_batches_are_what_single_clips_are(tmp_path, monkeypatch, dtype, norm, stored):
     """With the choices of the batch in the place of their own, single clips give the same numbers."""
-    write_features(tmp_path, labels=LABELS * 4, store='out.h5', dtype=dtype)
+    write_features(tmp_path, labels=LABELS * 4, store='out.h5', dtype=dtype, norms=stored)
     options = dict(store='out.h5', mixup=0.6, noise=True, label_smooth=0.1, feat_norm=norm)
     batches, single = features(tmp_path, mode='batch', **options), features(tmp_path, **options)
     indices = [SampleIndex(i, 4, 0, n) for n, i in enumerate(torch.randperm(32)[:20].tolist())]
     batch = batches.__getitems__(indices)
     plan, target = batch['plan'], batch['data_samples'].target
+    assert set(plan['norms']) == ({'audio', 'visual'} if stored else set())
     done = UAVMDataPreprocessor()(batch, training=True)['inputs']
     rng = np.random.default_rng((4, 0, 0))
     mixed = rng.random(20) < 0.6

@@ -23,7 +23,7 @@ def write_list(folder: Path, entries: list[dict], name: str = 'clips.json') -> N
 
 
 def write_features(folder: Path, labels: list[str] = LABELS, dim: int = 8, store: str | None = None,
-                   dtype: str = 'float32') -> list[dict[str, np.ndarray]]:
+                   dtype: str = 'float32', norms: bool = False) -> list[dict[str, np.ndarray]]:
     """A list of clips with features of 4 to 7 rows, as files and, if it is named, packed in a store."""
     rng = np.random.default_rng(0)
     made, entries = [], []
@@ -38,8 +38,14 @@ def write_features(folder: Path, labels: list[str] = LABELS, dim: int = 8, store
     write_list(folder, entries)
     if store is not None:
         specs = {name: ArraySpec((None, dim), dtype) for name in ('audio', 'visual')}
+        if norms:
+            specs.update({f'{name}_norm': ArraySpec((None, )) for name in ('audio', 'visual')})
         # In another order than the list.
         with FeatureStoreWriter(folder / store, specs) as writer:
             for i in reversed(range(len(made))):
-                writer.add(f'clip{i}', **{name: value.astype(dtype) for name, value in made[i].items()})
+                clip = {name: value.astype(dtype) for name, value in made[i].items()}
+                if norms:
+                    clip.update({f'{name}_norm': np.linalg.norm(value.astype('float32'), axis=1)
+                                 for name, value in made[i].items()})
+                writer.add(f'clip{i}', **clip)
     return made

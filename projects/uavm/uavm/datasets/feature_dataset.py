@@ -31,7 +31,8 @@ class UAVMFeatureDataset(ClipListDataset):
                    "vfeat": "vgg_feat/video_feat_convnext_2/a.npy"}]}
 
     ``tools/dataset_converters/pack_features.py`` packs these files into one
-    :class:`~avmm.datasets.feature_store.FeatureStore`, whose items have the names of the files.
+    :class:`~avmm.datasets.feature_store.FeatureStore`, whose items have the names of the files. Where it has the
+    lengths of the rows as well (``audio_norm``, ``visual_norm``), batches need not compute them.
 
     With ``mode='item'`` each clip is finished here (UAVM, Gong et al., 2022, section III): padded with zeros or cut to
     ``seq_len`` rows, every row divided by its length, mixed, and both modalities rolled by one number of steps. Each
@@ -92,11 +93,14 @@ class UAVMFeatureDataset(ClipListDataset):
         return subset
 
     def _locate(self) -> None:
-        self._arrays, self._rows = {}, None
+        self._arrays, self._norms, self._rows = {}, {}, None
         if self._store_path is not None:
             store = FeatureStore(self._store_path)
             self._rows = store.find(self.names)
             self._arrays = {name: store[name] for name in self.modalities}
+            # A few bytes a row; those of a whole training set fit into memory.
+            self._norms = {name: store[f'{name}_norm'].rows.gather(range(len(store[f'{name}_norm'].rows)))
+                           for name in self.modalities if self.mode == 'batch' and f'{name}_norm' in store}
 
     # Single clips --------------------------------------------------------------------------------------------------
 
@@ -137,7 +141,8 @@ class UAVMFeatureDataset(ClipListDataset):
         Returns:
             ``inputs`` has for each modality the rows of B clips and of their M partners one after the other
             ``(rows, D)``; ``plan`` their ``counts`` ``{modality: (B + M,)}``, and the ``places`` ``(M,)`` and
-            ``weights`` ``(M,)`` of the mixtures, the ``shifts`` ``(B,)``, ``seq_len`` and ``feat_norm``.
+            ``weights`` ``(M,)`` of the mixtures, the ``shifts`` ``(B,)``, ``seq_len``, ``feat_norm`` and, if they are
+            stored, the lengths of the rows as ``norms``.
         """
         if self.mode == 'item':
             return [self[i] for i in indices]
@@ -153,7 +158,9 @@ class UAVMFeatureDataset(ClipListDataset):
         target = self._buffers.empty('target', (len(own), self.table.num_classes), 'float32')
         target.numpy()[:] = self.table.targets(own, partners, weights, places)
         samples = SampleBatch([self.names[i] for i in own], [self.label_of(i) for i in own], target)
-        plan = dict(counts=counts, places=places, weights=weights.astype(np.float32), shifts=shifts,
+        norms = {name: self._norms[name][self._arrays[name].row_numbers(rows)]
+                 for name in self._norms if self.feat_norm}
+        plan = dict(counts=counts, norms=norms, places=places, weights=weights.astype(np.float32), shifts=shifts,
                     seq_len=self.seq_len, feat_norm=self.feat_norm)
         return dict(inputs=inputs, plan=plan, data_samples=samples)
 
