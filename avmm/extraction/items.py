@@ -15,7 +15,7 @@ VIDEO_SUFFIXES = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.m4v', '.mpg', '.mpe
 TABLE_COLUMNS = ('path', 'key', 'start', 'end')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One row of the feature store.
 
@@ -31,7 +31,7 @@ class Item:
     duration: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """What is decoded once: a part of a file, for one item or several.
 
