@@ -116,11 +116,12 @@ class Transformer(nn.Module):
 
 
 class PlainTCAF(nn.Module):
-    """The model of a recipe; ``widths`` (audio, video), ``depth`` and the drops may be others."""
+    """The model of a recipe, on request without dropout and for features of other widths (audio, video)."""
 
-    def __init__(self, recipe: str = 'cls_ucf', drop: bool = True):
+    def __init__(self, recipe: str = 'cls_ucf', drop: bool = True, in_channels: tuple[int, int] | None = None):
         super().__init__()
         _, he, enc, dec, word, transf, block, depth, heads, dim_head, da, dv, *_ = RECIPES[recipe]
+        da, dv = in_channels or (da, dv)
         enc, dec, word, transf, block = (p * drop for p in (enc, dec, word, transf, block))
         self.cls_token = nn.Parameter(torch.randn(1, 1, 300))
         self.A_enc, self.V_enc = EmbeddingNet(da, 300, enc, he), EmbeddingNet(dv, 300, enc, he)
@@ -139,7 +140,7 @@ class PlainTCAF(nn.Module):
         a = self.position_encoder_block(a, masks[0], 0, times[0])
         v = self.position_encoder_block(v, masks[1], 1, times[1])
         x = torch.cat([self.cls_token.repeat(b, 1, 1), a, v], 1)
-        valid = torch.cat([torch.ones(b, 1), *masks], 1).bool()
+        valid = torch.cat([masks[0].new_ones(b, 1), *masks], 1).bool()
         return self.O_proj(self.Audio_visual_transformer(x, valid, a.shape[1])[:, 0])
 
     def losses(self, batch: dict[str, Tensor], classes: Tensor) -> tuple[Tensor, ...]:
