@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import csv
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,23 @@ def test_differences_of_a_stream_are_those_of_the_whole(data, tmp_path):
         expected = (whole[f'audio.{block}'] - whole[f'visual.{block}']).abs().mean()
         assert value == pytest.approx(float(expected), rel=1e-5)
     assert AttentionDifference().result() == {}
+
+
+def test_no_map_outlives_its_batch():
+    kept = []
+
+    def batches():
+        for _ in range(5):
+            maps = {name: torch.rand(2, 1, 3, 3) for name in ('audio.0', 'visual.0')}
+            # Of the batches before, at most the one that is being left is there.
+            assert sum(ref() is not None for ref in kept) <= 1
+            kept.append(weakref.ref(maps['audio.0']))
+            yield maps
+
+    first = attention_maps.FirstMaps(1)
+    assert 0 < mean_differences(first.watch(batches()))[0] < 1
+    assert len(kept) == 5 and first.arrays()['visual.0'].shape == (1, 1, 3, 3)
+    assert first.maps['audio.0'][0].base is None
 
 
 def test_picture_of_a_map():

@@ -55,7 +55,8 @@ class FirstMaps:
         for batch in batches:
             wanted = self.count - self.seen
             for name, values in batch.items() if wanted > 0 else ():
-                self.maps[name].append(values[:wanted].float().cpu().numpy())
+                # A copy: a view would keep the maps of the whole batch.
+                self.maps[name].append(values[:wanted].float().cpu().numpy().copy())
             self.seen += len(next(iter(batch.values())))
             yield batch
 
