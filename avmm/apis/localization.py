@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from avmm.apis.clips import describe
+from avmm.apis.features import build_extractors, extract_features, given_features
 from avmm.apis.inferencer import Answer, AVInferencer, Item, class_name, ranked
-from avmm.extraction import FeatureExtractor, Media
+from avmm.extraction import Media
 from avmm.media import VideoFrames
 from avmm.models.localizers.event_localizer import EventLocalizer
-from avmm.registry import EXTRACTORS, INFERENCERS
+from avmm.registry import INFERENCERS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError, DataError
-from avmm.utils.config import load_config
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,28 +77,14 @@ class AVEventLocalizationInferencer(AVInferencer):
                               'other, which a video alone does not tell; the tools of its project run it on AVE')
         self.segments, self.segment_seconds = segments, segment_seconds
         self.model.with_attention = attention
-        self.extractors = self._build_extractors(self.cfg.get('extractors') if extractors is None else extractors)
-
-    def _build_extractors(self, configs: Mapping[str, dict] | str | os.PathLike | None) -> dict[str, FeatureExtractor]:
-        if isinstance(configs, (str, os.PathLike)):
-            configs = load_config(configs).get('extractors')
-            if not configs:
-                raise ConfigError('the config of the extractors has no extractors')
-        built = {}
-        for name, cfg in (configs or {}).items():
-            built[name] = EXTRACTORS.build(dict(cfg))
-            built[name].check(name)
-            built[name].to(self.device).eval()
-        if built and {e.modality for e in built.values()} != set(self.model.modalities):
-            raise ConfigError(f'extractors: the model takes {" and ".join(self.model.modalities)}, got extractors of '
-                              f'{" and ".join(e.modality for e in built.values())}')
-        return {extractor.modality: extractor for extractor in built.values()}
+        self.extractors = build_extractors(self.cfg.get('extractors') if extractors is None else extractors,
+                                           self.model.modalities, self.device)
 
     # Inputs --------------------------------------------------------------------------------------------------------
 
     def prepare(self, item: Item) -> Answer:
         """Load the units of every window of a video, or take features as they are."""
-        features = self._given_features(item)
+        features = given_features(item, self.model.modalities)
         if features is not None:
             return self._from_features(*features)
         name, results = describe(item)
@@ -134,17 +120,6 @@ class AVEventLocalizationInferencer(AVInferencer):
         last = max(0, count - self.segments)
         return [*range(0, last, self.segments), last]
 
-    def _given_features(self, item: Item) -> tuple[str, dict[str, np.ndarray]] | None:
-        if isinstance(item, Mapping) and set(item) & set(self.model.modalities):
-            return str(item.get('sample_id', 'features')), {m: item[m] for m in self.model.modalities if m in item}
-        if isinstance(item, Mapping) or not os.fspath(item).endswith('.npz'):
-            return None
-        try:
-            with np.load(item) as file:
-                return os.fspath(item), {m: file[m] for m in self.model.modalities if m in file}
-        except (OSError, ValueError) as error:
-            raise DataError(f'{item}: not a readable file of features ({error})') from None
-
     def _from_features(self, name: str, features: dict[str, np.ndarray]) -> Answer:
         lacking = [m for m in self.model.modalities if m not in features]
         if lacking:
@@ -162,21 +137,14 @@ class AVEventLocalizationInferencer(AVInferencer):
         """Extract the features of the windows, then predict."""
         for modality, extractor in self.extractors.items():
             waiting = [a for a in batch if 'units' in a.info]
-            arrays = iter(self._extract(extractor, [u for a in waiting for u in a.info['units'][modality]]))
+            arrays = iter(extract_features(extractor, [u for a in waiting for u in a.info['units'][modality]],
+                                           self.device))
             for answer in waiting:
                 rows = [next(arrays) for _ in answer.info['units'][modality]]
                 answer.inputs[modality] = torch.from_numpy(np.stack(rows))
         for answer in batch:
             answer.info.pop('units', None)
         super().run(batch)
-
-    @torch.inference_mode()
-    def _extract(self, extractor: FeatureExtractor, items: list[Tensor]) -> list[np.ndarray]:
-        if not items:
-            return []
-        units = torch.cat(items)
-        rows = torch.cat([extractor(part.to(self.device)).float().cpu() for part in units.split(extractor.batch_size)])
-        return [extractor.finish(part) for part in rows.split([len(item) for item in items])]
 
     def predict(self, batch: list[Answer]) -> list[AVDataSample]:
         """Predict all windows of the batch at once, and put those of a video together."""

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from avmm.apis.clips import describe
+from avmm.apis.features import build_extractors, extract_features, given_features
 from avmm.apis.inferencer import Answer, AVInferencer, Item, class_name, ranked
 from avmm.engine.checkpoint import load_checkpoint
-from avmm.extraction import FeatureExtractor, Media
-from avmm.registry import EXTRACTORS, INFERENCERS
+from avmm.extraction import Media
+from avmm.registry import INFERENCERS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError, DataError
-from avmm.utils.config import load_config
 from projects.tcaf.tcaf.collation import Collation
 from projects.tcaf.tcaf.models import GZSLModel
 from projects.tcaf.tcaf.models.sequence_model import SequenceModel
@@ -82,7 +82,8 @@ class ZeroShotInferencer(AVInferencer):
         self.beta = float(beta or 0.0)
         self.temporal = isinstance(self.model, SequenceModel)
         self.collation = Collation(**(self.data_config().get('seq_len') or {}))
-        self.extractors = self._build_extractors(self.cfg.get('extractors') if extractors is None else extractors)
+        self.extractors = build_extractors(self.cfg.get('extractors') if extractors is None else extractors,
+                                           self.model.modalities, self.device)
 
     # Classes -------------------------------------------------------------------------------------------------------
 
@@ -117,22 +118,9 @@ class ZeroShotInferencer(AVInferencer):
 
     # Inputs --------------------------------------------------------------------------------------------------------
 
-    def _build_extractors(self, configs: Mapping[str, dict] | str | os.PathLike | None) -> dict[str, FeatureExtractor]:
-        if isinstance(configs, (str, os.PathLike)):
-            configs = load_config(configs).get('extractors')
-        built = {}
-        for name, cfg in (configs or {}).items():
-            extractor = EXTRACTORS.build(dict(cfg))
-            extractor.check(name)
-            built[extractor.modality] = extractor.to(self.device).eval()
-        if built and set(built) != set(self.model.modalities):
-            raise ConfigError(f'extractors: the model takes {" and ".join(self.model.modalities)}, got extractors of '
-                              f'{" and ".join(built)}')
-        return built
-
     def prepare(self, item: Item) -> Answer:
         """Load the units of a video, or take features as they are."""
-        features = self._given_features(item)
+        features = given_features(item, MODALITIES)
         if features is not None:
             name, arrays = features
             inputs = self._collate(name, arrays)
@@ -146,19 +134,6 @@ class ZeroShotInferencer(AVInferencer):
         media = Media(results['video_path'])
         units = {modality: extractor.load(media) for modality, extractor in self.extractors.items()}
         return Answer(name, {}, AVDataSample(metainfo=dict(sample_id=results['sample_id'])), dict(units=units))
-
-    def _given_features(self, item: Item) -> tuple[str, dict[str, np.ndarray]] | None:
-        if isinstance(item, Mapping):
-            if not set(item) & set(MODALITIES):
-                return None
-            return str(item.get('sample_id', 'features')), {m: np.asarray(item[m]) for m in MODALITIES if m in item}
-        if not os.fspath(item).endswith('.npz'):
-            return None
-        try:
-            with np.load(item) as file:
-                return os.fspath(item), {m: file[m] for m in MODALITIES if m in file}
-        except (OSError, ValueError) as error:
-            raise DataError(f'{item}: not a readable file of features ({error})') from None
 
     def _collate(self, name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """Inputs of one clip without an axis of the batch, as the data set makes them."""
@@ -191,19 +166,13 @@ class ZeroShotInferencer(AVInferencer):
         waiting = [answer for answer in batch if 'units' in answer.info]
         found: list[dict[str, np.ndarray]] = [{} for _ in waiting]
         for modality, extractor in self.extractors.items() if waiting else ():
-            arrays = self._extract(extractor, [answer.info['units'][modality] for answer in waiting])
+            arrays = extract_features(extractor, [answer.info['units'][modality] for answer in waiting], self.device)
             for features, array in zip(found, arrays, strict=True):
                 features[modality] = array
         for answer, features in zip(waiting, found, strict=True):
             answer.inputs = self._collate(answer.name, features)
             del answer.info['units']
         super().run(batch)
-
-    @torch.inference_mode()
-    def _extract(self, extractor: FeatureExtractor, items: list[Tensor]) -> list[np.ndarray]:
-        units = torch.cat(items)
-        rows = torch.cat([extractor(part.to(self.device)).float().cpu() for part in units.split(extractor.batch_size)])
-        return [extractor.finish(part) for part in rows.split([len(item) for item in items])]
 
     # Answers -------------------------------------------------------------------------------------------------------
 
