@@ -41,13 +41,14 @@ class PacketIndex:
 
 
 def picture_track(container, path: str | os.PathLike):
-    """The video track of an opened container, pictures of covers aside.
+    """The video track of an opened container that can be decoded, pictures of covers aside.
 
     Raises:
         NoPictureError: If it has none.
     """
     cover = optional_import('av', 'video').stream.Disposition.attached_pic
-    tracks = [track for track in container.streams.video if not track.disposition & cover]
+    tracks = [track for track in container.streams.video
+              if not track.disposition & cover and track.codec_context is not None]
     if not tracks:
         raise NoPictureError(f'{path}: not a readable video file (it has no picture)')
     return tracks[0]

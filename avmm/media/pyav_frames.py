@@ -36,7 +36,9 @@ class PyAVFrames:
         self._frames: Iterator = iter(())
         # Position of the frame that the decoder gave last; far behind everything until it begins.
         self._at = len(index.stamps)
+        # The frame that was asked for last, and where it is.
         self._last: np.ndarray | None = None
+        self._last_index = -1
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
         """Frames ``(N, H, W, 3)`` at ascending, different ``indices``.
@@ -53,38 +55,33 @@ class PyAVFrames:
         return out
 
     def _frame(self, index: int) -> np.ndarray:
-        if index == self._at and self._last is not None:
+        if index == self._last_index:
             return self._last
-        group = int(np.searchsorted(self._index.starts, index, side='right')) - 1
-        first = int(self._index.starts[max(group, 0)])
-        if not first <= self._at < index:
-            self._seek(max(group, 0))
+        group = max(int(np.searchsorted(self._index.starts, index, side='right')) - 1, 0)
+        if not self._index.starts[group] <= self._at < index:
+            self._seek(group)
         try:
             frame = self._advance(index)
         except self._av.error.FFmpegError as error:
             self._at = len(self._index.stamps)
             raise DataError(f'{self.path}: the frame at {self._index.times[index]:.2f} s cannot be decoded '
                             f'({error.strerror or error})') from None
-        self._last = self._pixels(frame)
+        self._last, self._last_index = self._pixels(frame), index
         return self._last
 
     def _advance(self, index: int):
-        """Decode until the frame at ``index`` and return it; where the file has none there, the one before it."""
+        """Decode until the frame at ``index`` and return it; where there is none, what is shown in its stead: the one
+        before it, or the first."""
         before = None
-        while self._at < index:
-            frame = next(self._frames, None)
-            if frame is None:
-                if before is None:
-                    raise DataError(f'{self.path}: the video ends before its frame at '
-                                    f'{self._index.times[index]:.2f} s')
-                self._at = index
-                return before
+        for frame in self._frames:
             self.decoded += 1
             self._at = self._position(frame)
-            if self._at > index and before is not None:
-                # Something was shown in its stead: the frame that came before.
-                return before
+            if self._at >= index:
+                return frame if self._at == index or before is None else before
             before = frame
+        self._at = len(self._index.stamps)
+        if before is None:
+            raise DataError(f'{self.path}: the video ends before its frame at {self._index.times[index]:.2f} s')
         return before
 
     def _position(self, frame) -> int:
@@ -95,7 +92,6 @@ class PyAVFrames:
     def _seek(self, group: int) -> None:
         """Put the decoder before the key frame of ``group``."""
         shown, decoded = (int(stamp) for stamp in self._index.seeks[group])
-        self._last = None
         for stamp in (shown, decoded, decoded - 1, None):
             if stamp is None:
                 self._container.seek(0, backward=True)

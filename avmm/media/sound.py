@@ -78,6 +78,8 @@ def _read_track(path: str | os.PathLike, start: float, duration: float | None) -
             if not container.streams.audio:
                 raise NoSoundError(f'{path}: the video has no sound track')
             track = container.streams.audio[0]
+            if track.codec_context is None or not track.rate:
+                raise DataError(f'{path}: the sound track is of an unknown kind')
             rate = track.rate
             first = round(start * rate)
             last = None if duration is None else first + round(duration * rate)

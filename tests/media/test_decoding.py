@@ -203,3 +203,26 @@ def test_the_decoder_comes_from_the_config(tmp_path, clip_tools):
         LoadVideoFrames(decoder='opencv')
     with pytest.raises(ConfigError, match="'opencv' is no decoder of frames"):
         open_video(path, 'opencv')
+
+
+def test_a_picture_of_an_unknown_kind(tmp_path, clip_tools):
+    path = clip_tools.write(tmp_path / 'a.mkv', 8)
+    path.write_bytes(path.read_bytes().replace(b'V_MPEG4/ISO/AVC', b'V_MPEG9/ISO/XYZ'))
+    with pytest.raises(NoPictureError, match=r'a\.mkv: not a readable video file'):
+        VideoFrames(path)
+
+
+@pytest.mark.parametrize('backend', ['decord', 'pyav'])
+def test_damage_anywhere_gives_frames_or_one_line(tmp_path, clip_tools, backend):
+    data = clip_tools.write(tmp_path / 'a.mp4', 30).read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        broken = bytearray(data)
+        first = rng.integers(len(data) - 200)
+        broken[first:first + 200] = rng.bytes(200)
+        (tmp_path / 'b.mp4').write_bytes(broken)
+        try:
+            video = open_video(tmp_path / 'b.mp4', backend)
+            assert video.get([0, len(video) - 1]).dtype == np.uint8
+        except DataError as error:
+            assert 'b.mp4: ' in str(error) and '\n' not in str(error)

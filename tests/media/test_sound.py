@@ -97,6 +97,11 @@ def test_a_video_without_sound_and_broken_files(tmp_path, clip_tools):
     (tmp_path / 'c.wav').write_text('not a sound' * 9)
     with pytest.raises(DataError, match=r'c\.wav: not a readable audio file'):
         read_sound(tmp_path / 'c.wav')
+    soundfile.write(tmp_path / 'c.wav', noise(0.1), RATE)
+    data = (tmp_path / 'c.wav').read_bytes()
+    (tmp_path / 'c.wav').write_bytes(data[:20] + b'\xcd\xab' + data[22:])
+    with pytest.raises(DataError, match=r'c\.wav: not a readable audio file'):
+        read_sound(tmp_path / 'c.wav')
     (tmp_path / 'd.mp4').touch()
     with pytest.raises(DataError, match=r'd\.mp4: the file is empty'):
         read_sound(tmp_path / 'd.mp4')
