@@ -300,7 +300,7 @@ def _shared_file() -> int:
 def _map(layout: Mapping[str, tuple], file: int) -> dict[str, Tensor]:
     """The units in such memory; it is given back when the last of the tensors is."""
     try:
-        memory = mmap.mmap(file, 0, flags=mmap.MAP_SHARED | getattr(mmap, 'MAP_POPULATE', 0))
+        memory = mmap.mmap(file, 0)
     finally:
         os.close(file)
     return {name: torch.frombuffer(memory, dtype=dtype, count=math.prod(shape), offset=first).view(shape)

@@ -10,7 +10,7 @@ from torch import Tensor
 from avmm.extraction.base import Media
 
 # Frames in full size that are in memory at once.
-_CHUNK = 32
+_CHUNK = 16
 
 
 def frame_count(media: Media) -> int:
