@@ -51,14 +51,18 @@ class Subject:
     def step(self) -> StepCase:
         """The step on the first batch of the split."""
         args = self.args
-        batch = next(iter(build_loader(self.cfg, args.split, args.seed, batch_size=args.batch_size, num_workers=0)))
+        loader = build_loader(self.cfg, args.split, args.seed, batch_size=args.batch_size, num_workers=0)
+        batch = next(iter(loader))
         model, optim_wrapper = self.trainee()
+        _tell_classes(model, loader.dataset)
         batch['inputs'] = model.data_preprocessor.cast_data(batch['inputs'])
         return StepCase(model, optim_wrapper, batch, args.iters)
 
     def both(self) -> BothCase:
         """Loader and step in turn."""
-        return BothCase(*self.trainee(), self.loader(), self.args.iters)
+        (model, optim_wrapper), loader = self.trainee(), self.loader()
+        _tell_classes(model, loader.dataset)
+        return BothCase(model, optim_wrapper, loader, self.args.iters)
 
     def epoch(self, work_dir: str) -> EpochCase:
         """Epochs of our runner."""
@@ -73,6 +77,12 @@ class Subject:
         return Task(cfg=self.cfg, split=args.split, seed=args.seed, batch_size=size, num_workers=workers,
                     device=str(self.device), options=dict(args.reference_options),
                     open_dataset=lambda: self.loader().dataset)
+
+
+def _tell_classes(model, dataset) -> None:
+    """Give a model that recognises classes by their words those of the data set, as its loops do."""
+    if hasattr(model, 'set_classes'):
+        model.set_classes(dataset.class_words, dataset.metainfo['class_ids'])
 
 
 def check_same_items(ours: EpochCase, name: str, theirs: ReferenceEpochs) -> None:
