@@ -9,9 +9,10 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.dataset import force_full_init
 
 from avmm.datasets.samplers import SampleIndex, sample_rng
+from avmm.datasets.subsets import SummarisedDataset
 from avmm.registry import DATASETS, TRANSFORMS
 from avmm.utils import ConfigError, DataError
 from avmm.utils.paths import checked_path, resolve_data_root
@@ -23,7 +24,7 @@ _FROZEN_STREAM = 3
 
 
 @DATASETS.register_module()
-class AVClipDataset(BaseDataset):
+class AVClipDataset(SummarisedDataset):
     """Clips of sound and frames with one class each, named in a list file.
 
     A list file is a csv without a header, a clip a line, its class by name or by number::
@@ -189,16 +190,9 @@ class AVClipDataset(BaseDataset):
             self._labels = np.array([self._raw_info(i)['gt_label'] for i in range(len(self))], dtype=np.int64)
         return self._labels
 
-    def get_subset_(self, indices) -> None:
-        """Keep the clips at ``indices`` only."""
-        super().get_subset_(indices)
+    def samples_changed(self) -> None:
+        """Forget the class numbers."""
         self._labels = None
-
-    def get_subset(self, indices) -> AVClipDataset:
-        """A copy with the clips at ``indices`` only."""
-        subset = super().get_subset(indices)
-        subset._labels = None
-        return subset
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class numbers of one clip."""

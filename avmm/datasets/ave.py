@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.dataset import force_full_init
 from torch import Tensor
 
 from avmm.datasets.ave_features import STORAGES, VISUALS, AVEFeatures
@@ -20,6 +20,7 @@ from avmm.datasets.ave_files import (
 )
 from avmm.datasets.ave_labels import LABEL_SOURCES, read_labels
 from avmm.datasets.batch_buffers import BatchBuffers
+from avmm.datasets.subsets import SummarisedDataset
 from avmm.registry import DATASETS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError
@@ -31,7 +32,7 @@ DTYPES = (None, 'float16', 'float32', 'float64')
 
 
 @DATASETS.register_module()
-class AVEDataset(BaseDataset):
+class AVEDataset(SummarisedDataset):
     """AVE: 4143 videos of ten seconds, each with one event that is both seen and heard, of 28 classes.
 
     The published files (Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018) lie in one
@@ -113,7 +114,7 @@ class AVEDataset(BaseDataset):
         """Open the files and read the labels."""
         if not self._fully_initialized:
             super().full_init()
-            self._tabulate()
+            self.samples_changed()
 
     def load_data_list(self) -> list[dict]:
         """Samples of the split: ``sample_id``, ``row``, ``background`` (whose files the row is in), ``gt_label``."""
@@ -139,24 +140,13 @@ class AVEDataset(BaseDataset):
         self._features.check_rows(path, len(classes), background=True)
         return classes.tolist()
 
-    def _tabulate(self) -> None:
-        """Arrays over the samples, so that a batch is looked up without touching the list."""
+    def samples_changed(self) -> None:
+        """Make arrays over the samples, so that a batch is looked up without touching the list."""
         infos = [super(AVEDataset, self).get_data_info(i) for i in range(len(self))]
         self._rows = np.array([info['row'] for info in infos], np.int64)
         self._is_background = np.array([info['background'] for info in infos], bool)
         self._labels = np.array([info['gt_label'] for info in infos], np.int64)
         self._names = [info['sample_id'] for info in infos]
-
-    def get_subset_(self, indices) -> None:
-        """Keep the samples at ``indices`` only."""
-        super().get_subset_(indices)
-        self._tabulate()
-
-    def get_subset(self, indices) -> AVEDataset:
-        """A copy with the samples at ``indices`` only."""
-        subset = super().get_subset(indices)
-        subset._tabulate()
-        return subset
 
     @property
     @force_full_init

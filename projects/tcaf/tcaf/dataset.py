@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset, force_full_init
+from mmengine.dataset import force_full_init
 from torch import Tensor
 
 from avmm.datasets.batch_buffers import BatchBuffers
+from avmm.datasets.subsets import SummarisedDataset
 from avmm.registry import DATASETS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError, DataError
@@ -26,7 +27,7 @@ MODALITIES = ('audio', 'visual')
 
 
 @DATASETS.register_module()
-class GZSLDataset(BaseDataset):
+class GZSLDataset(SummarisedDataset):
     """UCF-GZSL, ActivityNet-GZSL or VGGSound-GZSL: clips of classes of which some are never trained on.
 
     The benchmark is that of Mercea et al., "Audio-visual Generalised Zero-shot Learning with Cross-modal Attention and
@@ -112,7 +113,7 @@ class GZSLDataset(BaseDataset):
         """Open the packed file."""
         if not self._fully_initialized:
             super().full_init()
-            self._tabulate()
+            self.samples_changed()
 
     def load_data_list(self) -> list[dict]:
         """Samples of the split: ``sample_id``, ``row`` of the packed file, ``gt_label``.
@@ -136,25 +137,14 @@ class GZSLDataset(BaseDataset):
         return [dict(sample_id=name, row=row, gt_label=label) for name, row, label in
                 zip(packed.names(rows), rows.tolist(), numbers[rows].tolist(), strict=True)]
 
-    def _tabulate(self) -> None:
-        """Arrays over the samples, so that a batch is looked up without touching the list."""
+    def samples_changed(self) -> None:
+        """Make arrays over the samples, so that a batch is looked up without touching the list."""
         infos = [super(GZSLDataset, self).get_data_info(i) for i in range(len(self))]
         self._rows = np.array([info['row'] for info in infos], np.int64)
         self._labels = np.array([info['gt_label'] for info in infos], np.int64)
         self._names = [info['sample_id'] for info in infos]
         fixed = self.split in ('val', 'test')
         self._pairs = NegativePairs(self._labels, fixed, self.draws == 'global') if self.negatives else None
-
-    def get_subset_(self, indices) -> None:
-        """Keep the samples at ``indices`` only."""
-        super().get_subset_(indices)
-        self._tabulate()
-
-    def get_subset(self, indices) -> GZSLDataset:
-        """A copy with the samples at ``indices`` only."""
-        subset = super().get_subset(indices)
-        subset._tabulate()
-        return subset
 
     @property
     @force_full_init

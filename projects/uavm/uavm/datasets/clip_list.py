@@ -103,16 +103,9 @@ class ClipListDataset(AVClipDataset):
         """Class numbers of one clip."""
         return self.table.of(int(idx))
 
-    def get_subset_(self, indices) -> None:
-        """Keep the clips at ``indices`` only."""
-        super().get_subset_(indices)
+    def samples_changed(self) -> None:
+        """Forget the table of labels."""
         self._table = None
-
-    def get_subset(self, indices) -> ClipListDataset:
-        """A copy with the clips at ``indices`` only."""
-        subset = super().get_subset(indices)
-        subset._table = None
-        return subset
 
     # Samples -------------------------------------------------------------------------------------------------------
 

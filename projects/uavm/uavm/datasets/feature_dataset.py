@@ -79,20 +79,11 @@ class UAVMFeatureDataset(ClipListDataset):
         """Read the list, and find its clips in the store."""
         if not self._fully_initialized:
             super().full_init()
-            self._locate()
+            self.samples_changed()
 
-    def get_subset_(self, indices) -> None:
-        """Keep the clips at ``indices`` only."""
-        super().get_subset_(indices)
-        self._locate()
-
-    def get_subset(self, indices) -> UAVMFeatureDataset:
-        """A copy with the clips at ``indices`` only."""
-        subset = super().get_subset(indices)
-        subset._locate()
-        return subset
-
-    def _locate(self) -> None:
+    def samples_changed(self) -> None:
+        """Find the clips in the store."""
+        super().samples_changed()
         self._arrays, self._norms, self._rows = {}, {}, None
         if self._store_path is not None:
             store = FeatureStore(self._store_path)
