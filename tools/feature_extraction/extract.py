@@ -23,7 +23,7 @@ from avmm.utils.errors import ConfigError
 from avmm.utils.tooling import add_config_args, check_out, config_from, pick_device, tool_parser
 
 EXAMPLES = """
-python tools/feature_extraction/extract.py configs/feature_extraction/resnet18_imagenet.py videos features.h5
+python tools/feature_extraction/extract.py configs/feature_extraction/resnet50_torchvision.py videos features.h5
 python tools/feature_extraction/extract.py configs/feature_extraction/ave_vgg19_vggish.py \\
     --ave data/ave/Annotations.txt --videos data/ave/AVE data/ave/features.h5 --amp fp16 --workers 8
 torchrun --standalone --nproc-per-node 4 tools/feature_extraction/extract.py CONFIG clips.csv features.h5 --resume
