@@ -155,7 +155,7 @@ def word_order(meta: dict[str, Any], inputs: Arrays, state: Arrays, dtype: str) 
     # A case may keep some of the rows alone.
     step = next((int(options[name]) for name in ('every', 'stride', 'step') if name in options), 1)
     for output in options.get('needs_real_data', ()):
-        folder = real / 'avgzsl' / output.removesuffix('_used_id')
+        folder = real / 'data' / 'avgzsl' / output.removesuffix('_used_id')
         if folder.is_dir():
             split = read_class_split(folder)
             outputs[output] = used_classes(split.names, split.manual)[::step]

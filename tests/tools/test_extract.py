@@ -38,7 +38,9 @@ def start(made: Path) -> subprocess.Popen:
     (made / 'media' / 'c20.mp4').write_bytes(b'sleep')
     return subprocess.Popen([sys.executable, str(TOOL), str(made / 'toys.py'), str(made / 'media'),
                              str(made / 'x.h5'), '--workers', '1', '--device', 'cpu'],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                            # A job in the background ignores Ctrl-C, and so would its children.
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def wait_for_items(made: Path, process: subprocess.Popen, count: int) -> None:

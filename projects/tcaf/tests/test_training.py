@@ -194,7 +194,7 @@ def test_killed_and_resumed(tmp_path, whole, iteration):
     assert_same_end(whole[0], train(tmp_path, resume=True))
 
 
-def tested(work_dir, checkpoint, **overrides):
+def outcome_of_test(work_dir, checkpoint, **overrides):
     """What ``tools/test.py`` does."""
     cfg = toy_gzsl_config(work_dir, load_from=str(checkpoint), **overrides)
     for key in ('train_cfg', 'train_dataloader', 'optim_wrapper', 'param_scheduler', 'val_cfg', 'val_dataloader',
@@ -206,7 +206,7 @@ def tested(work_dir, checkpoint, **overrides):
 def test_one_file_is_enough_to_test(tmp_path, whole):
     _, _, folder = whole
     outcome = json.loads((folder / 'zero_shot.json').read_text())
-    metrics = tested(tmp_path, folder / outcome['checkpoint'])
+    metrics = outcome_of_test(tmp_path, folder / outcome['checkpoint'])
     assert {k: metrics[k] for k in ('gzsl/seen', 'gzsl/unseen', 'gzsl/hm', 'gzsl/zsl', 'gzsl/beta')} == {
         k: v for k, v in outcome['test'].items() if k.startswith('gzsl')}
 
@@ -217,12 +217,12 @@ def test_two_files_of_bare_weights_are_tested_as_published(tmp_path, whole):
     files = {1: folder / f'stage1_epoch_{outcome["best_epoch"]}.pth', 2: folder / outcome['checkpoint']}
     for stage, path in files.items():
         save_checkpoint(dict(state_dict=load_checkpoint(path)['state_dict']), tmp_path / f'{stage}.pth')
-    metrics = tested(tmp_path, tmp_path / '2.pth', **{'test_cfg.stage1': str(tmp_path / '1.pth')})
+    metrics = outcome_of_test(tmp_path, tmp_path / '2.pth', **{'test_cfg.stage1': str(tmp_path / '1.pth')})
     assert metrics['gzsl/beta'] == outcome['beta']
     assert metrics['gzsl/hm'] == outcome['test']['gzsl/hm']
-    assert tested(tmp_path, tmp_path / '2.pth', **{'test_cfg.beta': 0.4})['gzsl/beta'] == 0.4
+    assert outcome_of_test(tmp_path, tmp_path / '2.pth', **{'test_cfg.beta': 0.4})['gzsl/beta'] == 0.4
     with pytest.raises(ConfigError, match='holds no constant of calibration.*name a checkpoint of stage 1'):
-        tested(tmp_path, tmp_path / '2.pth')
+        outcome_of_test(tmp_path, tmp_path / '2.pth')
 
 
 def test_the_stages_one_by_one(tmp_path, whole):
