@@ -10,9 +10,13 @@ An adapter is the file ``tests/parity/<project>.py`` with
 ``DOUBLE_ONLY``
     ``{prefix: outputs}`` that are compared in float64 alone, as the bounds of float32 are out of reach for the program
     of the reference too; may be left out.
-``WIDER``
-    ``{prefix: {output: (atol, rtol)}}``, bounds in the place of those of the case, for outputs that rounding noise
-    moves by more than these allow, in the program of the reference too; may be left out.
+``UNDECIDED``
+    ``{prefix: outputs}`` that rounding decides: a program of stock operations misses their bounds against itself if it
+    runs on another number of threads. They are compared at their own bounds like all others, but a miss does not fail
+    the case: it is listed at the end of the run. May be left out.
+``plain(meta, inputs, state)``
+    The same outputs by a plain program in float64, where rounding decides nothing: there, ``run`` has to agree with it
+    to :data:`EXACT`. Needed where there is ``UNDECIDED``; empty for options that the program does not have.
 """
 from __future__ import annotations
 
@@ -54,6 +58,10 @@ class Bounds:
     """Two numbers agree if ``|ours - reference| <= atol + rtol * |reference|``."""
     atol: float
     rtol: float
+
+
+#: How well two programs in float64 agree after some steps of training.
+EXACT = Bounds(1e-7, 1e-7)
 
 
 def case_folders() -> list[Path]:
@@ -138,6 +146,11 @@ def is_slow(case: Case) -> bool:
     return case.path.stem.startswith(tuple(prefixes))
 
 
+def has_undecided(case: Case) -> bool:
+    """Whether the adapter names outputs of the case that rounding decides."""
+    return is_built(case.project) and bool(listed('UNDECIDED', case.path.stem, adapter_of(case.project)))
+
+
 def not_comparable(options: dict[str, Any]) -> dict[str, str]:
     """``{output: reason}`` for the outputs whose package or real files are absent here."""
     absent = {}
@@ -153,7 +166,7 @@ def check_case(path: Path, adapter: ModuleType) -> dict[str, str]:
     """Run a case and compare every output.
 
     Returns:
-        ``{output: reason}`` for the outputs that could not be compared here.
+        ``{output: reason}`` for the outputs that could not be compared here, or miss bounds that rounding decides.
 
     Raises:
         AssertionError: If an output is missing or differs; all of them are named.
@@ -165,33 +178,51 @@ def check_case(path: Path, adapter: ModuleType) -> dict[str, str]:
     expected = {name: value for name, value in expected.items() if name not in absent}
     tight = options.get('tight') or double_precision(options)
 
-    def faults(dtype: str, bounds: dict[str, Bounds]) -> list[str]:
-        state = golden.state_dict(meta['state'], meta['seed'])
-        got = adapter.run(meta, {name: value.copy() for name, value in inputs.items()}, state, dtype)
-        found = [differences(name, got.get(name), expected[name], bound, tight) for name, bound in bounds.items()]
-        return [f'{dtype}: {fault}' for fault in found if fault]
+    def faults(dtype: str, bounds: dict[str, Bounds]) -> dict[str, str]:
+        got = outputs_of(adapter, meta, inputs, dtype)
+        found = {n: differences(n, got.get(n), expected[n], bound, tight) for n, bound in bounds.items()}
+        return {name: f'{dtype}: {fault}' for name, fault in found.items() if fault}
 
-    usual = {name: output_bounds(name, meta) for name in expected}
-    usual.update({name: bounds for name, bounds in wider(path.stem, adapter).items() if name in expected})
-    found = faults('float32', {name: value for name, value in usual.items()
-                               if 'dtype' not in tight or name not in double_only(path.stem, adapter)})
+    exempt = listed('DOUBLE_ONLY', path.stem, adapter) if 'dtype' in tight else set()
+    by_name = faults('float32', {name: output_bounds(name, meta) for name in expected if name not in exempt})
+    notes = {name: f'rounding decides; {by_name.pop(name)}' for name in sorted(listed('UNDECIDED', path.stem, adapter))
+             if name in by_name}
+    found = list(by_name.values())
     if 'dtype' in tight:
-        found += faults(tight['dtype'], dict.fromkeys(expected, Bounds(tight['atol'], tight['rtol'])))
+        found += faults(tight['dtype'], dict.fromkeys(expected, Bounds(tight['atol'], tight['rtol']))).values()
     assert not found, f'{meta["project"]}/{meta["case"]} ({meta["what"]})\n' + '\n'.join(found)
-    return absent
+    return {**absent, **notes}
 
 
-def double_only(case: str, adapter: ModuleType) -> set[str]:
-    """Outputs of a case that the adapter exempts from the run in float32."""
-    exempt = getattr(adapter, 'DOUBLE_ONLY', {})
-    return {output for prefix, outputs in exempt.items() if case.startswith(prefix) for output in outputs}
+def check_undecided(path: Path, adapter: ModuleType) -> dict[str, str]:
+    """Compare the outputs of a case that rounding decides, in float64, with the plain program of the adapter.
+
+    Returns:
+        ``{output: reason}`` for the outputs that the plain program does not give.
+
+    Raises:
+        AssertionError: If an output is missing or differs; all of them are named.
+    """
+    meta, inputs, _ = golden.load(path)
+    names = sorted(listed('UNDECIDED', path.stem, adapter))
+    expected = adapter.plain(meta, inputs, golden.state_dict(meta['state'], meta['seed']))
+    got = outputs_of(adapter, meta, inputs, 'float64')
+    found = [differences(name, got.get(name), expected[name], EXACT, {}) for name in names if name in expected]
+    found = [f'float64, plain program: {fault}' for fault in found if fault]
+    assert not found, f'{meta["project"]}/{meta["case"]} ({meta["what"]})\n' + '\n'.join(found)
+    return {name: 'the plain program does not have the options' for name in names if name not in expected}
 
 
-def wider(case: str, adapter: ModuleType) -> dict[str, Bounds]:
-    """Bounds that the adapter gives outputs of a case in the place of the usual ones."""
-    given = getattr(adapter, 'WIDER', {})
-    return {output: Bounds(*bounds) for prefix, outputs in given.items() if case.startswith(prefix)
-            for output, bounds in outputs.items()}
+def outputs_of(adapter: ModuleType, meta: dict[str, Any], inputs: dict[str, Any], dtype: str) -> dict[str, Any]:
+    """What the adapter makes of copies of the inputs."""
+    state = golden.state_dict(meta['state'], meta['seed'])
+    return adapter.run(meta, {name: value.copy() for name, value in inputs.items()}, state, dtype)
+
+
+def listed(kind: str, case: str, adapter: ModuleType) -> set[str]:
+    """Outputs of a case that the adapter names in ``DOUBLE_ONLY`` or ``UNDECIDED``."""
+    given = getattr(adapter, kind, {})
+    return {output for prefix, outputs in given.items() if case.startswith(prefix) for output in outputs}
 
 
 def double_precision(options: dict[str, Any]) -> dict[str, Any]:

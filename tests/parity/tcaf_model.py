@@ -80,7 +80,8 @@ def sequences(inputs: Arrays, words: Tensor, rates: list[float], step: int | Non
         x = torch.from_numpy(inputs[f'{official}{suffix}']).to(words.dtype) * scale
         lengths = torch.from_numpy(inputs[f'len_{official}'][at])
         mask = torch.arange(x.shape[1]) < lengths[:, None]
-        times = torch.arange(x.shape[1], dtype=torch.float64) * rate
+        # Officially, seconds are rounded before they are embedded.
+        times = (torch.arange(x.shape[1], dtype=torch.float64) * rate).to(torch.float32)
         batch.update({m: x * mask[..., None], f'{m}_mask': mask.to(torch.float32),
                       f'{m}_time': times.expand(len(x), -1)})
     return dict(inputs=batch, data_samples=samples_of(inputs['labels'][at]))

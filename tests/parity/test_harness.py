@@ -172,6 +172,30 @@ def test_a_case_computed_in_double_precision_is_run_in_it_too(tmp_path):
         harness.check_case(path, _adapter(y=1.0 + 1e-6))
 
 
+def test_a_miss_that_rounding_decides_is_reported_and_not_raised(tmp_path):
+    path = _write(tmp_path / 'toy' / 'steps.npz', a=np.ones(3, 'f4'), b=np.ones(3, 'f4'))
+    adapter = _adapter(a=np.full(3, 1.5), b=np.ones(3))
+    with pytest.raises(AssertionError, match='float32: a'):
+        harness.check_case(path, adapter)
+    adapter.UNDECIDED = {'st': ('a', 'b')}
+    assert harness.check_case(path, adapter).keys() == {'a'}
+    assert 'is 1.5, the reference 1' in harness.check_case(path, adapter)['a']
+    adapter.UNDECIDED = {'st': ('b', )}
+    with pytest.raises(AssertionError, match='float32: a'):
+        harness.check_case(path, adapter)
+
+
+def test_what_rounding_decides_is_held_to_the_plain_program(tmp_path):
+    path = _write(tmp_path / 'toy' / 'steps.npz', a=np.ones(3, 'f4'), b=np.ones(3, 'f4'))
+    adapter = _adapter(a=lambda dtype: np.full(3, 1.5 if dtype == 'float64' else 9.0), b=np.ones(3))
+    adapter.UNDECIDED = {'steps': ('a', 'b')}
+    adapter.plain = lambda meta, inputs, state: dict(a=np.full(3, 1.5))
+    assert harness.check_undecided(path, adapter) == {'b': 'the plain program does not have the options'}
+    adapter.plain = lambda meta, inputs, state: dict(a=np.full(3, 1.50001))
+    with pytest.raises(AssertionError, match='float64, plain program: a'):
+        harness.check_undecided(path, adapter)
+
+
 def test_outputs_that_need_what_is_absent_are_reported(tmp_path, monkeypatch):
     options = {'needs_package': {'y': 'no_such_package_at_all'}, 'needs_real_data': ['z']}
     path = _write(tmp_path / 'p' / 'c.npz', options, x=1.0, y=1.0, z=1.0)
