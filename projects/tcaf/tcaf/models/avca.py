@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from avmm.models.base import Feats
 from avmm.registry import MODELS
 from avmm.structures import AVDataSample
-from avmm.utils import ConfigError, DataError
+from avmm.utils import ConfigError
 from avmm.utils.batch_norm import frozen_statistics
 from projects.tcaf.tcaf.models.base import GZSLModel
 from projects.tcaf.tcaf.models.embedding_net import EmbeddingNet
@@ -157,13 +157,6 @@ class AVCA(GZSLModel):
             return {m: self.class_scores(self.project_feats(one, self.attend(one))[m])
                     for m, one in zip(self.modalities, alone, strict=True)}
 
-    def forward(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample] | None = None, mode: str = 'tensor'
-                ) -> dict[str, Tensor] | list[AVDataSample] | Tensor:
-        """As :class:`GZSLModel`; with ``'tensor'`` and each modality evaluated, both embeddings side by side."""
-        if mode == 'tensor' and self.evaluate == 'each':
-            return torch.cat(list(self.embed(inputs).values()), -1)
-        return super().forward(inputs, data_samples, mode)
-
     def outputs(self, inputs: dict[str, Tensor]) -> tuple[dict[str, Feats], dict[str, Feats]]:
         """All that the losses need, of the clips and of the negatives, in the published order of calls.
 
@@ -174,10 +167,7 @@ class AVCA(GZSLModel):
         Raises:
             DataError: If the batch has no negatives.
         """
-        if 'negative' not in inputs:
-            raise DataError("AVCA compares each clip with one of another class: inputs['negative'] is missing; use "
-                            'negatives=True of the data set')
-        batches = (inputs, inputs['negative'])
+        batches = (inputs, self.negatives(inputs))
         phi = [self.extract_feat(batch) for batch in batches]
         theta = [dict(word=self.project_words(batch['word'])) for batch in batches]
         rho = [dict(word=self.decode(t['word'])) for t in theta]

@@ -1,7 +1,6 @@
 """AVGZSLNet: audio-visual generalised zero-shot learning with reconstructed words."""
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -57,13 +56,6 @@ class AVGZSLNet(PairedModel):
         """Of each modality, and their sum as ``'both'``."""
         found = super().distances(inputs)
         return dict(found, both=sum(found.values()))
-
-    def forward(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample] | None = None, mode: str = 'tensor'
-                ) -> dict[str, Tensor] | list[AVDataSample] | Tensor:
-        """As :class:`GZSLModel`; with ``'tensor'``, both embeddings side by side."""
-        if mode == 'tensor':
-            return torch.cat(list(self.embed(inputs).values()), -1)
-        return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> dict[str, Tensor]:
         """The three terms, and what balancing hooks add to them."""

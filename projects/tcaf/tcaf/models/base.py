@@ -109,6 +109,17 @@ class GZSLModel(AVModel):
         """Embeddings of clips ``{mode: (B, z)}``."""
         return self.embed_feats(self.extract_feat(inputs))
 
+    def negatives(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The clips of other classes in a batch.
+
+        Raises:
+            DataError: If it has none.
+        """
+        if 'negative' not in inputs:
+            raise DataError(f"{type(self).__name__} compares each clip with one of another class: inputs['negative'] "
+                            'is missing; use negatives=True of the data set')
+        return inputs['negative']
+
     def distances(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """L2 distances of clips to classes, ``{mode: (B, C)}``."""
         return class_distances(self.embed(inputs), self.embed_classes(self.words_of_classes))
@@ -125,6 +136,8 @@ class GZSLModel(AVModel):
                 mode: str = 'tensor') -> dict[str, Tensor] | list[AVDataSample] | Tensor:
         """Losses, samples with ``gzsl_distances``, or with ``'tensor'`` the embedding of both modalities ``(B, z)``.
 
+        Where there is no such embedding, those of the modalities stand side by side, ``(B, 2 z)``.
+
         Raises:
             ValueError: If ``mode`` is another one.
         """
@@ -135,7 +148,8 @@ class GZSLModel(AVModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return self.embed(inputs)['both']
+            embedded = self.embed(inputs)
+            return embedded['both'] if 'both' in embedded else torch.cat(list(embedded.values()), -1)
         raise ValueError(f"mode={mode!r} is unknown; use 'loss', 'predict' or 'tensor'")
 
     def predict(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> list[AVDataSample]:

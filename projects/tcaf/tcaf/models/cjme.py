@@ -59,13 +59,6 @@ class CJME(PairedModel):
         found = super().distances(inputs)
         return dict(found, both=torch.where(self.attend(inputs) >= 0.5, found['visual'], found['audio']))
 
-    def forward(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample] | None = None, mode: str = 'tensor'
-                ) -> dict[str, Tensor] | list[AVDataSample] | Tensor:
-        """As :class:`GZSLModel`; with ``'tensor'``, both embeddings side by side."""
-        if mode == 'tensor':
-            return torch.cat(list(self.embed(inputs).values()), -1)
-        return super().forward(inputs, data_samples, mode)
-
     def extra_pass(self, inputs: dict[str, Tensor]) -> None:
         """See :class:`GZSLModel`; the attention takes part."""
         super().extra_pass(inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from avmm.models.base import Feats
-from avmm.utils import ConfigError, DataError
+from avmm.utils import ConfigError
 from projects.tcaf.tcaf.models.base import GZSLModel
 from projects.tcaf.tcaf.models.projection_net import ProjectionNet
 
@@ -71,9 +71,6 @@ class PairedModel(GZSLModel):
         Raises:
             DataError: If the batch has no negatives.
         """
-        if 'negative' not in inputs:
-            raise DataError(f"{type(self).__name__} compares each clip with one of another class: inputs['negative'] "
-                            'is missing; use negatives=True of the data set')
         ours, others = (dict(self.extract_feat(batch), word=self.project_words(batch['word']))
-                        for batch in (inputs, inputs['negative']))
+                        for batch in (inputs, self.negatives(inputs)))
         return ours, others
