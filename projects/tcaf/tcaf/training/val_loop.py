@@ -4,6 +4,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.runner import Runner, ValLoop
 from mmengine.runner.amp import autocast
 from torch import Tensor
@@ -20,8 +21,8 @@ from projects.tcaf.tcaf.training.zero_shot_hook import use_classes
 class ZeroShotValLoop(ValLoop):
     """Evaluation on the whole split, and the loss of the model in evaluation mode.
 
-    The means of the loss and of its terms join the metrics: ``val_loss`` and, as the model names them,
-    ``val_loss_reg`` and so on.
+    The means of the loss and of its terms join the metrics, the same on every rank: ``val_loss`` and, as the model
+    names them, ``val_loss_reg`` and so on.
 
     Args:
         runner: The runner.
@@ -65,7 +66,7 @@ class ZeroShotValLoop(ValLoop):
         for idx, data_batch in enumerate(self.dataloader):
             self.run_iter(idx, data_batch)
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
-        metrics.update({f'val_{name}': float(value / self._count) for name, value in self._sums.items()})
+        metrics.update(self._mean_losses())
         runner.call_hook('after_val_epoch', metrics=metrics)
         runner.call_hook('after_val')
         return metrics
@@ -96,6 +97,16 @@ class ZeroShotValLoop(ValLoop):
         for name, value in model.parse_losses(losses)[1].items():
             self._sums[name] = self._sums.get(name, 0) + value.detach() * count
         self._count += count
+
+    def _mean_losses(self) -> dict[str, float]:
+        """``val_<name>``, means over the samples of all ranks; those that fill the last round count twice."""
+        if not self._sums:
+            return {}
+        values = torch.stack([*self._sums.values()]).cpu().double()
+        values = torch.cat([values, values.new_tensor([self._count])])
+        # Ranks that disagreed on the least loss would not save the same files.
+        all_reduce(values)
+        return {f'val_{name}': float(value / values[-1]) for name, value in zip(self._sums, values, strict=False)}
 
     def _loss_loader(self) -> DataLoader:
         """The data of the loss, drawn as the training data are; made once a stage."""

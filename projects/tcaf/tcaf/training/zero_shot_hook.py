@@ -1,8 +1,10 @@
 """Which classes a model may answer with, and what a checkpoint knows about its stage."""
 from __future__ import annotations
 
+from mmengine.dist import all_reduce_params, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Dataset
 
 from avmm.registry import HOOKS
@@ -17,6 +19,9 @@ class ZeroShotHook(Hook):
     A checkpoint of a run by :class:`ZeroShotTrainLoop` gets the entry ``zero_shot``: ``stage`` and ``epoch`` (counted
     from 1), ``best_epoch`` of stage 1, ``beta``, the constant to test this file with (its own in stage 1, that of
     the best epoch of stage 1 in stage 2; None if there is none), and ``records`` of both stages.
+
+    On several ranks, running statistics become their mean over the ranks after every update: each rank evaluates, and
+    each checkpoint holds, one and the same model.
     """
 
     priority = 'HIGH'
@@ -32,6 +37,13 @@ class ZeroShotHook(Hook):
     def before_test_epoch(self, runner: Runner) -> None:
         """Those of the test."""
         use_classes(runner, runner.test_dataloader.dataset)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """The same running statistics on every rank, before a checkpoint of this iteration."""
+        if get_world_size() > 1:
+            norms = [m for m in bare_model(runner).modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+            if norms:
+                all_reduce_params([value for m in norms for value in (m.running_mean, m.running_var)], op='mean')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep the stage, the best epoch and the constant of calibration."""
