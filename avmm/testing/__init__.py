@@ -5,8 +5,9 @@ from avmm.testing.toy_data import ToyAVDataset
 from avmm.testing.toy_metric import ToyAccuracy
 from avmm.testing.toy_model import ToyAVModel
 from avmm.testing.toy_video import write_avi
+from avmm.testing.warm import WarmProcess, run_warm, start_warm
 
 __all__ = [
-    'ToyAVDataset', 'ToyAVModel', 'ToyAccuracy', 'build_toy_runner', 'launch_ranks', 'run_ranks', 'toy_config',
-    'write_avi'
+    'ToyAVDataset', 'ToyAVModel', 'ToyAccuracy', 'WarmProcess', 'build_toy_runner', 'launch_ranks', 'run_ranks',
+    'run_warm', 'start_warm', 'toy_config', 'write_avi'
 ]

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from avmm.datasets.feature_store import FeatureStore
+from avmm.testing import run_warm
 from avmm.utils import DataError
 from projects.uavm.tests.uavm_files import LABELS, write_features, write_list
 from projects.uavm.uavm.datasets import class_balance_weights, read_clips, read_labels, weight_path
@@ -20,7 +20,7 @@ REPO = Path(__file__).resolve().parents[3]
 
 
 def run_tool(name: str, *args) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(REPO / name), *map(str, args)], capture_output=True, text=True)
+    return run_warm([REPO / name, *args])
 
 
 def test_classes_are_read_with_their_names(tmp_path):
