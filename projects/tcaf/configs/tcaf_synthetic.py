@@ -1,11 +1,12 @@
 # TCAF in small on synthetic UCF-GZSL, which is made at first use: both stages and the test in minutes on two cores.
 # Launch:    python tools/train.py projects/tcaf/configs/tcaf_synthetic.py
 # Yardstick: python projects/tcaf/tools/class_means.py projects/tcaf/configs/tcaf_synthetic.py
+# All methods: python projects/tcaf/tools/synthetic_table.py
 _base_ = [
     './_base_/datasets/ucf_synthetic_temporal.py',
     './_base_/models/tcaf.py',
-    './_base_/schedules/tcaf.py',
-    './_base_/runtime.py',
+    './_base_/schedules/tcaf_small.py',
+    './_base_/runtime_small.py',
 ]
 
 # A hundred updates are too few to learn in spite of dropout, and of times that mean other things in evaluation.
@@ -18,7 +19,3 @@ model = dict(
     embed_time='seconds',
     extra_bn_pass=False)
 train_dataloader = dict(sampler=dict(num_batches=20))
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_epochs=5)
-val_cfg = dict(loss='full')
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(iter_interval=10))

@@ -1,0 +1,19 @@
+# f-VAEGAN-D2 in small on synthetic UCF-GZSL, features like those of SeLaVi: both stages and the test in minutes.
+# The classifier is the one of its last epoch: nothing is chosen on the data that it is tested on.
+# Launch: python tools/train.py projects/tcaf/configs/fvaegan_synthetic.py
+_base_ = [
+    './_base_/datasets/ucf_synthetic_averaged.py',
+    './_base_/models/fvaegan.py',
+    './_base_/schedules/fvaegan.py',
+    './_base_/runtime_small.py',
+]
+
+_clips = dict(features='main_features', class_split='main_split')
+train_dataloader = dict(drop_last=True, dataset=_clips)
+val_dataloader = dict(dataset=_clips)
+test_dataloader = dict(dataset=_clips)
+val_evaluator = dict(beta=0.0)
+test_evaluator = dict(beta=0.0)
+train_cfg = dict(max_epochs=5, stage2_epochs='best')
+test_cfg = dict(beta=0.0)
+custom_hooks = [dict(type='GeneratedFeaturesHook', count=300, epochs=10, lr=1e-3, select='last')]
