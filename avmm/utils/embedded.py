@@ -6,10 +6,10 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from avmm.utils.errors import DataError
+from avmm.utils.errors import ConfigError, DataError
 
 
 def build_folder(out: str | os.PathLike, name: str, options: dict, fill: Callable[[Path], dict],
@@ -52,6 +52,22 @@ def build_folder(out: str | os.PathLike, name: str, options: dict, fill: Callabl
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return meta
+
+
+def check_ranges(options: object, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse options that make no data set.
+
+    Args:
+        options: Has the attributes that ``ranges`` names.
+        ranges: ``{name: (least, greatest value)}``; not a number lies in none.
+
+    Raises:
+        ConfigError: With the option as the command line names it.
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(options, name)
+        if not low <= value <= high:
+            raise ConfigError(f'--{name.replace("_", "-")} {value}: choose {low} to {high}')
 
 
 def find_existing(out: Path, name: str, options: dict, overwrite: bool = False) -> dict | None:

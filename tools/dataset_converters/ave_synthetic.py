@@ -61,7 +61,7 @@ from avmm.datasets.ave_files import (  # noqa: E402
 )
 from avmm.utils import ConfigError, DataError  # noqa: E402
 from avmm.utils.cli import run_cli, track  # noqa: E402
-from avmm.utils.embedded import build_folder  # noqa: E402
+from avmm.utils.embedded import build_folder, check_ranges  # noqa: E402
 
 NAME = 'synthetic AVE'
 #: How many videos of AVE each class has, in the order of the classes (Tian et al., ECCV 2018).
@@ -99,14 +99,10 @@ class Options:
 
     def check(self) -> None:
         """Raise :class:`ConfigError` for a value that makes no data set."""
-        for name, low, high in (('videos', BACKGROUND, 10**7), ('background', 1, 10**6), ('grid', 1, 64),
-                                ('segments', 2, 1000), ('seed', 0, 2**63)):
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f'--{name} {getattr(self, name)}: choose {low} to {high}')
-        for name, high in (('audio_signal', 100), ('visual_signal', 100), ('noise', 100), ('likeness', 1),
-                           ('variation', 100), ('event_size', 1), ('clutter', 1), ('lone', 1)):
-            if not 0 <= getattr(self, name) <= high:
-                raise ConfigError(f'--{name.replace("_", "-")} {getattr(self, name)}: choose 0 to {high}')
+        check_ranges(self, dict(
+            videos=(BACKGROUND, 10**7), background=(1, 10**6), grid=(1, 64), segments=(2, 1000), seed=(0, 2**63),
+            audio_signal=(0, 100), visual_signal=(0, 100), noise=(0, 100), likeness=(0, 1), variation=(0, 100),
+            event_size=(0, 1), clutter=(0, 1), lone=(0, 1)))
         if self.official and self.segments != 10:
             raise ConfigError(f'--segments {self.segments}: the official labels have 10 segments a video')
 

@@ -39,8 +39,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from avmm.utils.cli import run_cli, track
-from avmm.utils.embedded import build_folder
-from avmm.utils.errors import ConfigError
+from avmm.utils.embedded import build_folder, check_ranges
 from avmm.utils.paths import resolve_data_root
 from avmm.utils.tooling import tool_parser
 from projects.tcaf.tcaf.class_splits import (
@@ -103,10 +102,8 @@ class Options:
 
     def check(self) -> None:
         """Raise :class:`ConfigError` for a value that makes no data set."""
-        for name, low, high in (('share', 0.01, 1), ('attributes', 1, WORD_SIZE), ('strength', 0, 100),
-                                ('variation', 0, 100), ('presence', 0, 1), ('seed', 0, 2**63)):
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f'--{name} {getattr(self, name)}: choose {low} to {high}')
+        check_ranges(self, dict(share=(0.01, 1), attributes=(1, WORD_SIZE), strength=(0, 100), variation=(0, 100),
+                                presence=(0, 1), seed=(0, 2**63)))
 
 
 @dataclass(frozen=True)

@@ -140,16 +140,6 @@ class AVCA(GZSLModel):
         """theta_w ``(C, z)``, for all modes the same."""
         return dict.fromkeys(('both', *self.modalities), self.project_words(words))
 
-    def distances(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """As :class:`GZSLModel`; where each modality is evaluated, ``'both'`` is the sum of their distances."""
-        found = super().distances(inputs)
-        return found if 'both' in found else dict(found, both=sum(found.values()))
-
-    def fuse(self, feats: Feats) -> Tensor:
-        """Negative distances to the classes ``(B, C)``."""
-        embedded = self.embed_feats(feats)
-        return sum(self.class_scores(x) for x in embedded.values())
-
     def unimodal_logits(self, feats: Feats) -> dict[str, Tensor]:
         """Negative distances ``{m: (B, C)}`` of each modality by itself; running statistics stay as they are."""
         with frozen_statistics(self):

@@ -52,11 +52,6 @@ class AVGZSLNet(PairedModel):
         words = self.decoder(embedded)
         return F.normalize(words) if self.normalize_words else words
 
-    def distances(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Of each modality, and their sum as ``'both'``."""
-        found = super().distances(inputs)
-        return dict(found, both=sum(found.values()))
-
     def loss(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample]) -> dict[str, Tensor]:
         """The three terms, and what balancing hooks add to them."""
         ours, others = self.pairs(inputs)

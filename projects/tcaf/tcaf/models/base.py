@@ -121,16 +121,23 @@ class GZSLModel(AVModel):
         return inputs['negative']
 
     def distances(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """L2 distances of clips to classes, ``{mode: (B, C)}``."""
-        return class_distances(self.embed(inputs), self.embed_classes(self.words_of_classes))
+        """L2 distances of clips to classes, ``{mode: (B, C)}``.
+
+        Where there is no embedding of both modalities, ``'both'`` is the sum of their distances.
+        """
+        found = class_distances(self.embed(inputs), self.embed_classes(self.words_of_classes))
+        return found if 'both' in found else dict(found, both=sum(found.values()))
 
     def class_scores(self, embedded: Tensor, mode: str = 'both') -> Tensor:
         """Scores ``(B, C)`` of the classes, the nearest one highest: the negative distances."""
         return -torch.cdist(embedded, self.embed_classes(self.words_of_classes)[mode])
 
     def fuse(self, feats: Feats) -> Tensor:
-        """Class scores ``(B, C)`` of the embedding of both modalities."""
-        return self.class_scores(self.embed_feats(feats)['both'])
+        """Class scores ``(B, C)`` of the embedding of both modalities; where there is none, the sum of theirs."""
+        embedded = self.embed_feats(feats)
+        if 'both' in embedded:
+            return self.class_scores(embedded['both'])
+        return sum(self.class_scores(values) for values in embedded.values())
 
     def forward(self, inputs: dict[str, Tensor], data_samples: list[AVDataSample] | None = None,
                 mode: str = 'tensor') -> dict[str, Tensor] | list[AVDataSample] | Tensor:

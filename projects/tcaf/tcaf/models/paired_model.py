@@ -61,10 +61,6 @@ class PairedModel(GZSLModel):
         """Negative distances to the classes ``{m: (B, C)}``."""
         return {m: self.class_scores(feats[m]) for m in self.modalities}
 
-    def fuse(self, feats: Feats) -> Tensor:
-        """The sum of the scores of both modalities ``(B, C)``."""
-        return sum(self.unimodal_logits(feats).values())
-
     def pairs(self, inputs: dict[str, Tensor]) -> tuple[Feats, Feats]:
         """Embeddings of clips and their ``word``, and of the negatives.
 
