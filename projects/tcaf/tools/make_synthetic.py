@@ -95,7 +95,7 @@ class Options:
     dtype: str = 'float16'
     attributes: int = 10
     strength: float = 0.6
-    variation: float = 0.6
+    variation: float = 0.5
     presence: float = 0.6
     seed: int = 0
     official: str | None = None
