@@ -1,8 +1,11 @@
 """ConvNeXt for frames and for spectrograms."""
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
 from avmm.models.encoders.torchvision_encoder import TorchvisionEncoder
 from avmm.registry import MODELS
@@ -21,7 +24,8 @@ class ConvNeXtEncoder(TorchvisionEncoder):
     spectrogram averaged over the frequencies.
 
     Args:
-        size: ``'tiny'``, ``'small'``, ``'base'`` or ``'large'``: features of width 768, 768, 1024, 1536.
+        size: ``'tiny'``, ``'small'``, ``'base'`` or ``'large'``: features of width 768, 768, 1024, 1536. For small
+            data, ``dict(channels=(24, 48, 96, 192), depths=(2, 2, 4, 2))`` says width and blocks of each stage.
         in_channels: 1 for a spectrogram, 3 for frames.
         weights: A file of weights in torchvision's names; random weights by default.
         normalise: Whether pooled features pass the layer norm. Without it, the encoder does not have one.
@@ -29,14 +33,17 @@ class ConvNeXtEncoder(TorchvisionEncoder):
         **options: Further options, such as ``stochastic_depth_prob=0.5`` or ``layer_scale=1e-6``.
 
     Raises:
-        ConfigError: If the size is unknown.
+        ConfigError: If the size is unknown, or its stages make no sense.
     """
 
-    def __init__(self, size: str = 'tiny', in_channels: int = 3, weights: str | None = None,
+    def __init__(self, size: str | Mapping = 'tiny', in_channels: int = 3, weights: str | None = None,
                  normalise: bool = True, init_cfg: dict | None = None, **options):
-        if size not in SIZES:
+        if isinstance(size, Mapping):
+            super().__init__(_of_stages(size, options), in_channels, weights, init_cfg)
+        elif size in SIZES:
+            super().__init__(f'convnext_{size}', in_channels, weights, init_cfg, **options)
+        else:
             raise ConfigError(f'ConvNeXtEncoder: size={size!r} is unknown; use one of {", ".join(SIZES)}')
-        super().__init__(f'convnext_{size}', in_channels, weights, init_cfg, **options)
         if not normalise:
             self.net.classifier[0] = nn.Identity()
 
@@ -55,3 +62,23 @@ class ConvNeXtEncoder(TorchvisionEncoder):
     def encode(self, images: Tensor) -> Tensor:
         """Features ``(N, D)``: the maps averaged over space, then normalised."""
         return torch.flatten(self.net.classifier(self.net.avgpool(self.feature_maps(images))), 1)
+
+
+def _of_stages(size: Mapping, options: Mapping) -> ConvNeXt:
+    """The network of stages of the given widths and numbers of blocks."""
+    channels, depths = size.get('channels'), size.get('depths')
+    if (set(size) != {'channels', 'depths'} or not _positive(channels) or not _positive(depths)
+            or len(channels) != len(depths) or sum(depths) < 2):
+        raise ConfigError(f'ConvNeXtEncoder: size={dict(size)!r}; write it as dict(channels=(24, 48, 96, 192), '
+                          'depths=(2, 2, 4, 2)), a width and a number of blocks of each stage, two blocks or more')
+    stages = [CNBlockConfig(*widths, depth)
+              for *widths, depth in zip(channels, [*channels[1:], None], depths, strict=True)]
+    try:
+        return ConvNeXt(stages, **options)
+    except TypeError as error:
+        raise ConfigError(f'ConvNeXtEncoder of {len(stages)} stages refuses {dict(options)}: {error}') from error
+
+
+def _positive(numbers: object) -> bool:
+    return (isinstance(numbers, Sequence) and not isinstance(numbers, str)
+            and all(isinstance(n, int) and n > 0 for n in numbers) and len(numbers) > 0)

@@ -21,7 +21,8 @@ class TorchvisionEncoder(Encoder):
     spectrograms. Nothing is downloaded.
 
     Args:
-        name: Name of the network in ``torchvision.models``, such as ``'resnet50'`` or ``'efficientnet_b0'``.
+        name: Name of the network in ``torchvision.models``, such as ``'resnet50'`` or ``'efficientnet_b0'``; or the
+            network itself, built of torchvision's parts.
         in_channels: 1 for a spectrogram, 3 for frames.
         weights: A file of weights in torchvision's names; random weights by default.
         init_cfg: Initialisation of mmengine.
@@ -36,10 +37,10 @@ class TorchvisionEncoder(Encoder):
         torch.Size([2, 2048])
     """
 
-    def __init__(self, name: str, in_channels: int = 3, weights: str | None = None, init_cfg: dict | None = None,
-                 **options):
+    def __init__(self, name: str | nn.Module, in_channels: int = 3, weights: str | None = None,
+                 init_cfg: dict | None = None, **options):
         super().__init__(in_channels, init_cfg)
-        self.net = build_backbone(name, **options)
+        self.net = name if isinstance(name, nn.Module) else build_backbone(name, **options)
         if weights is not None:
             load_weights(self.net, weights, ignore=last_layer(self.net) + '.')
         self.out_channels = drop_last_layer(self.net)

@@ -201,6 +201,18 @@ def test_convnext_of_another_size_is_refused():
         ConvNeXtEncoder('huge')
 
 
+def test_convnext_of_stages_of_ones_own():
+    encoder = ConvNeXtEncoder(dict(channels=(4, 6, 8), depths=(1, 2, 1)), 1, layer_scale=1.0).eval()
+    assert encoder.out_channels == 8 and encoder(torch.rand(2, 1, 32, 48)).shape == (2, 8)
+    assert [len(stage) for stage in encoder.net.features[1::2]] == [1, 2, 1]
+    for size in (dict(channels=(4, 6)), dict(channels=(4, 6), depths=(1, )), dict(channels='46', depths=(1, 1)),
+                 dict(channels=(4, 6), depths=(1, 0)), dict(channels=(4, ), depths=(1, ))):
+        with pytest.raises(ConfigError, match='a width and a number of blocks of each stage'):
+            ConvNeXtEncoder(size)
+    with pytest.raises(ConfigError, match='of 1 stages refuses .*no_such_option'):
+        ConvNeXtEncoder(dict(channels=(4, ), depths=(2, )), no_such_option=1)
+
+
 def test_small_convnet_is_small():
     from torch.utils.flop_counter import FlopCounterMode
     encoder = SmallConvNet(1).eval()
