@@ -10,10 +10,11 @@ from avmm.engine.checkpoint import save_checkpoint
 from avmm.extraction import Media
 from avmm.media import write_video
 from avmm.registry import EXTRACTORS, MODELS
-from avmm.utils import ConfigError, DataError
+from avmm.utils import CheckpointError, ConfigError, DataError
 from projects.uavm.tests.uavm_files import write_list
 from projects.uavm.uavm import UAVMAudioDataset, converter
 from projects.uavm.uavm.extractors import UAVMAudioFeatures, UAVMVisualFeatures, filtered_frames, scaled_size
+from projects.uavm.uavm.frames import normalised_frames
 
 
 def write_clip(path, seconds: float = 4, size: tuple[int, int] = (72, 96), fps: float = 25) -> None:
@@ -99,3 +100,18 @@ def test_wrong_options_and_files_are_named(tmp_path):
     (tmp_path / 'broken.mp4').write_bytes(b'no video')
     with pytest.raises(DataError, match='broken.mp4: not a readable video'):
         filtered_frames(str(tmp_path / 'broken.mp4'))
+
+
+def test_frames_pass_an_extractor_that_was_trained_here(tmp_path):
+    size = dict(channels=(4, 6, 8, 10), depths=(1, 1, 1, 1))
+    trained = MODELS.build(dict(type='AVClassifier', num_classes=3, fusion=dict(type='ConcatFusion'),
+                                encoders=dict(visual=dict(type='ConvNeXtEncoder', size=size, layer_scale=1.0))))
+    save_checkpoint(dict(state_dict=trained.state_dict()), str(tmp_path / 'trained.pth'))
+    options = dict(size=size, short_side=32, layer_scale=1.0)
+    extractor = UAVMVisualFeatures(weights=str(tmp_path / 'trained.pth'), **options).eval()
+    frames = torch.randint(0, 256, (2, 3, 32, 40), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = trained.encoders.visual.eval().feature_maps(normalised_frames(frames)).mean((2, 3))
+        torch.testing.assert_close(extractor(frames), expected)
+    with pytest.raises(CheckpointError, match='trained.pth does not fit ConvNeXtEncoder'):
+        UAVMVisualFeatures(weights=str(tmp_path / 'trained.pth'), size='tiny')

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from avmm.utils import DataError
+from projects.uavm.tools import recipe_table
 from projects.uavm.tools.result_table import row_of
 
 REPO = Path(__file__).resolve().parents[3]
@@ -31,16 +32,124 @@ def test_a_sweep_trains_three_repeats():
     assert script('sweep.sh', '--help').returncode == 0 and script('sweep.sh').returncode == 2
 
 
-def test_the_recipe_prints_all_of_its_steps(tmp_path):
+#: Stands for the interpreter: notes the tool, makes what the real one would, fails where the test says so.
+FAKE = """#!/usr/bin/env bash
+name=$(basename "$1"); [[ $name == train.py || $name == test.py ]] && name=$name:$(basename "$2")
+echo "$name" >> "$LOG"
+if [[ $name == "${FAIL:-}" ]]; then echo 'error: out of luck' >&2; exit 2; fi
+out=
+while [[ $# -gt 0 ]]; do
+  case $1 in --work-dir|--out|--out-dir) out=$2; shift ;; *.h5) mkdir -p "$(dirname "$1")"; touch "$1" ;; esac
+  shift
+done
+case $name in
+  train.py:*) mkdir -p "$out"; touch "$out"/{last_checkpoint,best_1.pth,weight_average.pth} ;;
+  test.py:*) touch "$out" ;;
+  av_digits_clips.py) mkdir -p "$out"; touch "$out/labels.csv" ;;
+  performance.py) mkdir -p "$out"; touch "$out/figure_2_shared_depth.png" ;;
+  modality_probe.py) touch "$out/figure_3d.png" ;;
+  retrieval.py) touch "$out/figure_4.png" ;;
+  attention_maps.py) touch "$out/figure_5_difference.png" ;;
+esac
+exit 0
+"""
+STEPS = [
+    'av_digits_clips.py', 'train.py:audio_extractor.py', 'test.py:audio_extractor.py', 'train.py:visual_extractor.py',
+    'test.py:visual_extractor.py', 'extract.py', 'train.py:uavm.py', 'test.py:uavm.py', 'train.py:independent.py',
+    'test.py:independent.py', 'train.py:cross_modality.py', 'test.py:cross_modality.py', 'performance.py',
+    'modality_probe.py', 'retrieval.py', 'attention_maps.py', 'recipe_table.py'
+]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """``run(**env) -> (process, tools that were started)``, on an interpreter that pretends."""
+    fake, log = tmp_path / 'python', tmp_path / 'log'
+    fake.write_text(FAKE)
+    fake.chmod(0o755)
+
+    def run(*args: str, **env: str):
+        log.write_text('')
+        done = subprocess.run(
+            ['bash', str(TOOLS / 'one_click_recipe.sh'), '--work-dir', str(tmp_path / 'work'), *args], text=True,
+            capture_output=True,
+            env=dict(os.environ, PYTHON=str(fake), LOG=str(log), AVMM_DATA=str(tmp_path / 'data'), **env))
+        return done, log.read_text().split()
+
+    return run
+
+
+def test_the_recipe_goes_on_where_it_was_stopped(recipe, tmp_path):
+    broken, started = recipe(FAIL='train.py:independent.py')
+    assert broken.returncode == 2 and started == STEPS[:9]
+    assert broken.stderr.splitlines() == [
+        'error: out of luck',
+        "error: the step 'train independent' ended with status 2; the same command goes on from here"]
+    whole, started = recipe('--skip-download')
+    assert whole.returncode == 0 and started == STEPS[8:]
+    assert '== [8/17] test uavm: done before' in whole.stdout and '== [17/17] results' in whole.stdout
+    assert recipe()[1] == STEPS[-1:], 'only the table is printed again'
+
+
+def test_the_recipe_does_again_what_follows_a_change(recipe, tmp_path):
+    recipe()
+    (tmp_path / 'data/av_digits/uavm/features.h5').touch()
+    kept = tmp_path / 'work/uavm/old.pth'
+    kept.touch()
+    assert recipe()[1] == STEPS[5:], 'another run has made these features'
+    assert not kept.exists(), 'a training on new features does not go on with old weights'
+    (tmp_path / 'work/figures/figure_4.png').unlink()
+    assert recipe('--dry-run')[1] == []
+    assert recipe()[1] == STEPS[-3:]
+
+
+def test_the_recipe_names_tools_and_configs_that_are_there(tmp_path):
     default = script('one_click_recipe.sh', '--dry-run', '--work-dir', str(tmp_path)).stdout
-    for part in ('av_digits_clips.py', 'audio_extractor.py', 'extract.py', 'av_digits/uavm.py', 'modality_probe.py',
-                 'retrieval.py', 'attention_maps.py', 'result_table.py'):
-        assert part in default
     commands = [line.split() for line in default.splitlines() if not line.startswith('==')]
-    assert all((REPO / command[1]).is_file() for command in commands)
+    assert len(commands) == len(STEPS) + 1
+    assert all((REPO / word).is_file() for command in commands[:-1] for word in command
+               if word.endswith('.py') and not Path(word).is_absolute())
     published = script('one_click_recipe.sh', '--vggsound', '--skip-download', '--dry-run', '--work-dir',
                        str(tmp_path)).stdout
     assert 'curl' not in published and 'make_weights.py' in published and '--norms' in published
+    lost = subprocess.run(['bash', str(TOOLS / 'one_click_recipe.sh')], capture_output=True, text=True,
+                          env=dict(os.environ, PYTHON='no-such-python'))
+    assert lost.returncode == 2 and len(lost.stderr.splitlines()) == 1 and 'no-such-python' in lost.stderr
+
+
+def test_the_table_of_the_recipe_has_each_modality(tmp_path, capsys):
+    labels = np.array([0, 1, 1, 1])
+    scores = {name: np.eye(2)[guess] for name, guess in (
+        ('score_audio', [0, 0, 1, 1]), ('score_visual', [1, 0, 0, 1]), ('pred_score', [0, 1, 1, 1]))}
+    for name, kept in (('uavm', scores), ('cross_modality', dict(pred_score=scores['pred_score'])),
+                       ('ears', dict(pred_score=scores['score_audio']))):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / 'test.npz', gt_label=labels, **kept)
+    recipe_table.main([str(tmp_path / 'uavm'), str(tmp_path / 'cross_modality'), '--audio', str(tmp_path / 'ears'),
+                       '--out', str(tmp_path / 'out/results.md')])
+    printed = capsys.readouterr().out
+    assert printed == (tmp_path / 'out/results.md').read_text()
+    assert printed.splitlines()[2:] == [
+        '| ears | 75.0 |  |  |', '| uavm | 75.0 | 25.0 | 100.0 |', '| cross modality |  |  | 100.0 |', '',
+        '4 test clips; always naming the commonest class is right for 75.0 %.']
+    with pytest.raises(DataError, match=r'nothing.test\.npz: cannot be read'):
+        recipe_table.main([str(tmp_path / 'nothing')])
+
+
+@pytest.mark.slow
+def test_the_recipe_learns(tmp_path):
+    whole = script('one_click_recipe.sh', '--work-dir', str(tmp_path / 'work'), AVMM_DATA=str(tmp_path / 'data'))
+    assert whole.returncode == 0, whole.stderr[-2000:]
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]]
+            for line in (tmp_path / 'work/results.md').read_text().splitlines() if line.startswith('|')]
+    found = {row[0]: row[1:] for row in rows[2:]}
+    assert list(found) == ['audio extractor', 'visual extractor', 'uavm', 'independent', 'cross modality']
+    for model in ('uavm', 'independent'):
+        audio, video, both = map(float, found[model])
+        assert min(audio, video) > 50 and both > max(audio, video)
+    assert float(found['cross modality'][2]) > 80
+    assert {p.name for p in (tmp_path / 'work/figures').glob('figure_*.png')} >= {
+        'figure_2_shared_depth.png', 'figure_3.png', 'figure_3d.png', 'figure_4.png', 'figure_5_difference.png'}
 
 
 def test_a_download_needs_an_address():

@@ -13,6 +13,7 @@ from avmm.datasets.transforms import KaldiFbank, NormalizeSpectrogram
 from avmm.engine.checkpoint import load_checkpoint, load_state_dict
 from avmm.extraction import FeatureExtractor, Media
 from avmm.media.check import check_file
+from avmm.models.encoders.weights import fill_weights, read_weights
 from avmm.registry import EXTRACTORS, MODELS
 from avmm.utils import ConfigError, DataError, optional_import
 from projects.uavm.uavm import converter
@@ -34,7 +35,7 @@ class UAVMAudioFeatures(FeatureExtractor):
     Args:
         weights: Checkpoint of a trained :class:`~projects.uavm.uavm.UAVMAudioExtractor`, or the official one; None
             leaves the weights at random.
-        size: Size of the ConvNeXt.
+        size: Size of the ConvNeXt, as :class:`~avmm.models.encoders.ConvNeXtEncoder` takes it.
         target_length: Frames to which the filter banks are padded or cut.
         num_mel_bins: Bands.
         mean: Mean of the filter banks in training.
@@ -49,13 +50,13 @@ class UAVMAudioFeatures(FeatureExtractor):
     modality = 'audio'
     batch_size = 200
 
-    def __init__(self, weights: str | None = None, size: str = 'base', target_length: int = 990,
+    def __init__(self, weights: str | None = None, size: str | Mapping = 'base', target_length: int = 990,
                  num_mel_bins: int = 128, mean: float = -5.081, std: float = 4.4849, sample_rate: int = 16000,
                  dtype: str = 'float32', trust_checkpoint: bool = False, seed: int = 0, **options):
         super().__init__()
         self.encoder = seeded_encoder(seed, dict(size=size, in_channels=1, **options))
         if weights is not None:
-            state = audio_state(load_checkpoint(weights, trust=trust_checkpoint))
+            state = encoder_state(load_checkpoint(weights, trust=trust_checkpoint), 'audio')
             load_state_dict(self.encoder, state, weights)
         self.sample_rate = sample_rate
         self._bank = KaldiFbank(num_mel_bins=num_mel_bins, target_length=target_length)
@@ -90,8 +91,9 @@ class UAVMVisualFeatures(FeatureExtractor):
     float16, whatever the number of frames.
 
     Args:
-        weights: File of ImageNet weights in torchvision's names; None leaves the weights at random.
-        size: Size of the ConvNeXt.
+        weights: File of ImageNet weights in torchvision's names, or checkpoint of a classifier of frames trained here;
+            None leaves the weights at random.
+        size: Size of the ConvNeXt, as :class:`~avmm.models.encoders.ConvNeXtEncoder` takes it.
         fps: Frames a second.
         short_side: Shorter side in pixels.
         l2_normalize: Whether each feature is divided by its length.
@@ -103,14 +105,17 @@ class UAVMVisualFeatures(FeatureExtractor):
     modality = 'visual'
     batch_size = 64
 
-    def __init__(self, weights: str | None = None, size: str = 'base', fps: float = 3, short_side: int = 224,
+    def __init__(self, weights: str | None = None, size: str | Mapping = 'base', fps: float = 3, short_side: int = 224,
                  l2_normalize: bool = False, dtype: str = 'float16', seed: int = 0, **options):
         super().__init__()
         if fps <= 0 or short_side < 32:
             raise ConfigError(f'UAVMVisualFeatures: fps must be above 0 and short_side at least 32, got {fps} and '
                               f'{short_side}')
-        self.encoder = seeded_encoder(seed, dict(size=size, in_channels=3, normalise=False, weights=weights,
-                                                 **options))
+        options.update(size=size, in_channels=3, normalise=False)
+        state = {} if weights is None else encoder_state(read_weights(weights), 'visual')
+        self.encoder = seeded_encoder(seed, dict(options, weights=None if state else weights))
+        if state:
+            fill_weights(self.encoder, state, weights)
         self.fps, self.short_side, self.l2_normalize = fps, short_side, l2_normalize
         self.spec = ArraySpec((None, self.encoder.out_channels), dtype)
 
@@ -132,12 +137,15 @@ def seeded_encoder(seed: int, options: Mapping):
         return MODELS.build(dict(type='ConvNeXtEncoder', **options))
 
 
-def audio_state(checkpoint: Mapping) -> dict[str, Tensor]:
-    """Weights of the encoder from a checkpoint of the whole extractor, ours or official."""
+def encoder_state(checkpoint: Mapping, modality: str) -> dict[str, Tensor]:
+    """Weights of the encoder of ``modality`` from a checkpoint of a classifier, ours or the official one of sound.
+
+    Empty if the checkpoint is of no classifier of that modality.
+    """
     state = checkpoint.get('state_dict', checkpoint)
-    if any(name.removeprefix('module.').startswith('model.') for name in state):
+    if modality == 'audio' and any(name.removeprefix('module.').startswith('model.') for name in state):
         state = converter.from_official(state, 'audio_extractor')
-    prefix = 'encoders.audio.'
+    prefix = f'encoders.{modality}.'
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 

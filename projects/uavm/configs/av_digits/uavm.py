@@ -13,7 +13,7 @@ data_root = 'data/av_digits'
 prepare_data = dict(script='projects/uavm/tools/av_digits_clips.py', creates=data_root + '/uavm', args=[])
 select_on = 'val'
 
-model = dict(num_classes=10, channels=64, shared_channels=64, num_steps=3, in_channels=768)
+model = dict(num_classes=10, channels=64, shared_channels=64, num_steps=3, in_channels=192)
 _clips = dict(
     type='UAVMFeatureDataset', data_root=data_root, label_file='uavm/labels.csv', store='uavm/features.h5', seq_len=3,
     feat_norm=True, mode='batch')
@@ -31,4 +31,4 @@ val_evaluator = dict(_delete_=True, type='UAVMStatistics')
 test_evaluator = val_evaluator
 
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-param_scheduler = dict(milestones=[6, 8, 9])
+param_scheduler = dict(milestones=[5, 7, 9])
