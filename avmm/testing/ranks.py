@@ -68,7 +68,7 @@ def run_ranks(function: Callable, world_size: int = 2, args: Sequence = (), time
         try:
             for log, env in zip(logs, rank_environments(world_size, dict(PYTHONPATH=paths)), strict=True):
                 with open(log, 'w') as file:
-                    ranks.append(start_warm(command, file.fileno(), file.fileno(), env))
+                    ranks.append(start_warm(command, env, output=file.fileno()))
             _wait(ranks, logs, timeout)
         finally:
             for rank in ranks:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 # Packages that nearly every script imports; nothing of AVMM, so that a script runs what lies on the disk now.
 PACKAGES = ('torch', 'torch.distributed', 'torch.utils.data', 'torch.utils.tensorboard', 'torchvision', 'h5py',
@@ -28,8 +29,8 @@ class WarmProcess:
         returncode: Its status once :meth:`poll` or :meth:`wait` has seen its end; ``-N`` if signal N ended it.
     """
 
-    def __init__(self, server: _Server, pid: int, args: list[str]):
-        self._server, self.pid, self.args = server, pid, args
+    def __init__(self, server: _Server, pid: int, args: list[str], files: Sequence[IO[str]] = ()):
+        self._server, self.pid, self.args, self._files = server, pid, args, files
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
@@ -50,6 +51,20 @@ class WarmProcess:
                 raise subprocess.TimeoutExpired(self.args, timeout)
             time.sleep(0.01)
         return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, ...]:
+        """Wait for its end and return what it has written to stdout and to stderr.
+
+        Raises:
+            subprocess.TimeoutExpired: After ``timeout`` seconds.
+        """
+        self.wait(timeout)
+        texts = []
+        for file in self._files:
+            file.seek(0)
+            texts.append(file.read())
+            file.close()
+        return tuple(texts)
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""
@@ -118,24 +133,28 @@ def _server(process: int) -> _Server:
     return server
 
 
-def start_warm(argv: Sequence, stdout: int, stderr: int, env: dict[str, str] | None = None,
-               cwd: str | os.PathLike | None = None) -> WarmProcess:
+def start_warm(argv: Sequence, env: dict[str, str] | None = None, cwd: str | os.PathLike | None = None,
+               output: int | None = None) -> WarmProcess:
     """Start ``python argv...`` as the fork of a process that has imported torch and mmengine already.
 
-    The process is the leader of a session of its own, reads nothing, and has no module but those packages; the first
-    call in a process takes some seconds, further ones none. What still runs when the calling process ends is killed.
+    The process is the leader of a session of its own, reads nothing, heeds Ctrl-C, and has no module but those
+    packages. The first call in a process takes some seconds, further ones none. What still runs when the calling
+    process ends is killed.
 
     Args:
         argv: A script and its arguments, or ``-m``, a module and its arguments.
-        stdout: Descriptor of the file for its output.
-        stderr: Descriptor of the file for its errors.
         env: The environment; by default that of this process, as it is now.
         cwd: The folder it starts in; by default the present one.
+        output: Descriptor of the file for what it prints and for its errors; by default
+            :meth:`WarmProcess.communicate` returns both.
     """
     args = [str(a) for a in argv]
     server = _server(os.getpid())
+    # communicate() closes them.
+    files = [tempfile.TemporaryFile('w+') for _ in range(2)] if output is None else []  # noqa: SIM115
     request = dict(argv=args, env=dict(os.environ if env is None else env), cwd=str(cwd or os.getcwd()))
-    return WarmProcess(server, server.start(request, (stdout, stderr)), args)
+    pid = server.start(request, [file.fileno() for file in files] or [output, output])
+    return WarmProcess(server, pid, args, files)
 
 
 def run_warm(argv: Sequence, env: dict[str, str] | None = None, cwd: str | os.PathLike | None = None,
@@ -145,12 +164,9 @@ def run_warm(argv: Sequence, env: dict[str, str] | None = None, cwd: str | os.Pa
     Raises:
         subprocess.TimeoutExpired: If it is not done after ``timeout`` seconds; it is killed.
     """
-    with tempfile.TemporaryFile('w+') as out, tempfile.TemporaryFile('w+') as err:
-        process = start_warm(argv, out.fileno(), err.fileno(), env, cwd)
-        try:
-            status = process.wait(timeout)
-        finally:
-            process.kill()
-        out.seek(0)
-        err.seek(0)
-        return subprocess.CompletedProcess(process.args, status, out.read(), err.read())
+    process = start_warm(argv, env, cwd)
+    try:
+        out, err = process.communicate(timeout)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -106,6 +106,8 @@ def serve(connection: socket.socket) -> None:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # A job in the background ignores Ctrl-C, and so would what it starts.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             _run(json.loads(text), files)
         for opened in files:
             os.close(opened)

@@ -4,8 +4,6 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-import subprocess
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from torch import nn
 
 from avmm.engine.checkpoint import checkpoint_candidates, load_checkpoint, load_state_dict, plain, save_checkpoint
 from avmm.engine.rng import collect_rng_state, restore_rng_state
-from avmm.testing import build_toy_runner, toy_config
+from avmm.testing import build_toy_runner, run_warm, toy_config
 from avmm.utils import CheckpointError, ConfigError
 from avmm.utils.cli import one_line
 
@@ -113,23 +111,25 @@ def test_full_disk_leaves_what_was_saved(tmp_path, monkeypatch):
 
 def test_a_write_that_breaks_off_in_the_middle(tmp_path):
     """The system refuses to let the file grow, as a quota does, while torch writes tensors."""
-    script = ('import resource, torch\n'
-              'from avmm.engine.checkpoint import save_checkpoint\n'
-              'from avmm.utils import CheckpointError\n'
-              f'path = {str(tmp_path / "x.pth")!r}\n'
-              'save_checkpoint(dict(n=1), path)\n'
-              'resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n'
-              'try:\n'
-              '    save_checkpoint(dict(w=[torch.randn(5000) for _ in range(4)]), path)\n'
-              'except CheckpointError as error:\n'
-              '    print(error)\n')
+    folder, script = tmp_path / 'saved', tmp_path / 'script.py'
+    folder.mkdir()
+    script.write_text('import resource, torch\n'
+                      'from avmm.engine.checkpoint import save_checkpoint\n'
+                      'from avmm.utils import CheckpointError\n'
+                      f'path = {str(folder / "x.pth")!r}\n'
+                      'save_checkpoint(dict(n=1), path)\n'
+                      'resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n'
+                      'try:\n'
+                      '    save_checkpoint(dict(w=[torch.randn(5000) for _ in range(4)]), path)\n'
+                      'except CheckpointError as error:\n'
+                      '    print(error)\n')
     env = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[2]))
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, env=env, timeout=100)
+    done = run_warm([script], env)
     assert done.returncode == 0, done.stderr
     assert 'x.pth could not be written (File too large)' in done.stdout
     assert len(done.stdout.splitlines()) == 1
-    assert load_checkpoint(tmp_path / 'x.pth')['n'] == 1
-    assert [p.name for p in tmp_path.iterdir()] == ['x.pth']
+    assert load_checkpoint(folder / 'x.pth')['n'] == 1
+    assert [p.name for p in folder.iterdir()] == ['x.pth']
 
 
 def test_another_model_is_one_line(tmp_path):

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from mmengine.hooks import Hook
 
 from avmm.engine.checkpoint import load_checkpoint
 from avmm.engine.distributed import init_distributed
-from avmm.testing import build_toy_runner, launch_ranks, run_ranks, toy_config
+from avmm.testing import build_toy_runner, rank_environments, run_ranks, start_warm, toy_config
 from avmm.utils import ConfigError
 
 SCRIPT = Path(__file__).with_name('toy_process.py')
@@ -154,10 +153,10 @@ def test_a_full_disk_stops_every_rank(two_ranks):
 @pytest.mark.integration
 def test_sigterm_on_one_rank_stops_both(tmp_path):
     """The ranks agree in the next step; both end with the status of the signal and one checkpoint is there."""
-    command = [sys.executable, str(SCRIPT), str(tmp_path), json.dumps(dict(TWO, launcher='pytorch')), '--kill-at', '5',
-               '--signal', 'SIGTERM', '--rank', '1']
+    command = [SCRIPT, tmp_path, json.dumps(dict(TWO, launcher='pytorch')), '--kill-at', 5, '--signal', 'SIGTERM',
+               '--rank', 1]
     env = dict(PYTHONPATH=os.pathsep.join([str(SCRIPT.parents[2]), os.environ.get('PYTHONPATH', '')]))
-    ranks = launch_ranks(command, 2, env=env, stderr=-1, text=True)
+    ranks = [start_warm(command, one) for one in rank_environments(2, env)]
     errors = [rank.communicate(timeout=100)[1] for rank in ranks]
     assert [rank.returncode for rank in ranks] == [143, 143], errors
     assert 'stopped by SIGTERM after iteration 6' in errors[0]

@@ -4,8 +4,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ import torch
 from mmengine.hooks import Hook
 
 from avmm.engine.checkpoint import checkpoint_candidates, load_checkpoint
-from avmm.testing import build_toy_runner, toy_config
+from avmm.testing import build_toy_runner, run_warm, toy_config
 
 SCRIPT = Path(__file__).with_name('toy_process.py')
 EPOCHS = {'train_cfg': dict(type='EpochTrainLoop', max_epochs=3, val_interval=1)}
@@ -212,10 +210,9 @@ def test_nothing_to_resume_starts_from_the_beginning(tmp_path):
 
 def kill_process(work_dir, options, at, signal_name='SIGKILL', group=False):
     """Train the toy in a process that gets a signal after iteration ``at``."""
-    command = [sys.executable, str(SCRIPT), str(work_dir), json.dumps(options), '--kill-at', str(at), '--signal',
-               signal_name, *(['--group'] if group else [])]
-    env = dict(os.environ, PYTHONPATH=str(SCRIPT.parents[2]), OMP_NUM_THREADS='1')
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, start_new_session=True)
+    command = [SCRIPT, work_dir, json.dumps(options), '--kill-at', at, '--signal', signal_name,
+               *(['--group'] if group else [])]
+    return run_warm(command, env=dict(os.environ, PYTHONPATH=str(SCRIPT.parents[2])))
 
 
 def check_killed_process(tmp_path, loop, workers):

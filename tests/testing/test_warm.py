@@ -79,7 +79,7 @@ def test_signals_and_time_limits(script, tmp_path):
         run_warm([path], timeout=0.2)
     log = tmp_path / 'log'
     with open(log, 'w') as file:
-        processes = [start_warm([path], file.fileno(), file.fileno()) for _ in range(2)]
+        processes = [start_warm([path], output=file.fileno()) for _ in range(2)]
     while log.read_text() != 'up\nup\n':
         time.sleep(0.01)
     assert [p.poll() for p in processes] == [None, None]
@@ -89,12 +89,23 @@ def test_signals_and_time_limits(script, tmp_path):
     assert processes[0].poll() == -signal.SIGTERM
 
 
+def test_ctrl_c_arrives(script):
+    path = script('import pathlib, sys, time\ntry:\n    pathlib.Path(sys.argv[1]).touch()\n    time.sleep(60)\n'
+                  'except KeyboardInterrupt:\n    print("heard")')
+    process = start_warm([path, path.with_name('up')])
+    while not path.with_name('up').exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(10) == ('heard\n', '') and process.returncode == 0
+
+
 def test_nothing_is_left_behind(script, tmp_path):
     """What is started ends with the process that started it."""
     path = script('import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)')
     log = tmp_path / 'log'
     code = ('import sys, time, warm\nwarm.PACKAGES = ()\nfile = open(sys.argv[2], "w")\n'
-            'warm.start_warm([sys.argv[1]], file.fileno(), file.fileno())\n'
+            'warm.start_warm([sys.argv[1]], output=file.fileno())\n'
             'while not open(sys.argv[2]).read(): time.sleep(0.01)')
     # The file alone, without the imports of its package.
     subprocess.run([sys.executable, '-c', code, path, log], check=True,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from avmm.testing import run_warm
+
 REPO = Path(__file__).resolve().parents[2]
 TOOLS = REPO / 'tools'
 
@@ -45,9 +47,12 @@ def run_process():
     """Run a tool, or a shell script of the tools, in a process of its own."""
 
     def run(name: str, *args, **env) -> Result:
-        command = ['bash'] if name.endswith('.sh') else [sys.executable]
-        done = subprocess.run([*command, str(TOOLS / name), *map(str, args)], capture_output=True, text=True,
-                              check=False, env=dict(os.environ, PYTHON=sys.executable, **env))
+        env = dict(os.environ, PYTHON=sys.executable, **env)
+        if name.endswith('.sh'):
+            done = subprocess.run(['bash', str(TOOLS / name), *map(str, args)], capture_output=True, text=True,
+                                  check=False, env=env)
+        else:
+            done = run_warm([TOOLS / name, *args], env)
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -194,7 +199,4 @@ def digits(made_digits, tmp_path, monkeypatch):
     config = tmp_path / 'tiny.py'
     config.write_text(DIGITS_CONFIG.format(base=REPO / 'configs' / '_base_', name=uuid.uuid4().hex[:8]))
     monkeypatch.setenv('AVMM_DATA', str(tmp_path))
-    # Laying out the text of the config, five times a run, would take longer than the rest of it.
-    for place in ('yapf.yapflib.yapf_api', 'mmengine.config.config'):
-        monkeypatch.setattr(f'{place}.FormatCode', lambda text, **_: (text, False), raising=False)
     return Digits(tmp_path / 'av_digits', config, tmp_path / 'work')

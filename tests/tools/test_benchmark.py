@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from avmm.testing import run_warm
+
 REPO = Path(__file__).resolve().parents[2]
 TOOL = 'analysis_tools/benchmark.py'
 QUICK = ('--iters', 1, '--repeats', 2, '--warm-up', 0)
@@ -26,10 +28,9 @@ PLAIN_CMRAN = REPO / 'benchmarks/ave_cmran.py'
 @pytest.fixture(scope='module')
 def ave(tmp_path_factory):
     """A config of CMRAN on 28 videos of one cell, three of them for testing, 22 for training."""
-    import subprocess
     folder = tmp_path_factory.mktemp('ave')
-    subprocess.run([sys.executable, str(REPO / 'tools/dataset_converters/ave_synthetic.py'), '--out',
-                    str(folder / 'set'), '--videos', '28', '--grid', '1'], check=True, capture_output=True)
+    run_warm([REPO / 'tools/dataset_converters/ave_synthetic.py', '--out', folder / 'set', '--videos', 28,
+              '--grid', 1]).check_returncode()
     (folder / 'ave.py').write_text(AVE_CONFIG.format(
         base=REPO / 'configs/_base_', models=REPO / 'projects/cmran/configs/_base_/models', root=folder / 'set'))
     return folder / 'ave.py'
@@ -166,10 +167,9 @@ def test_errors_are_one_line(run_tool, toy, args, message):
 
 
 def test_clips_are_made_once_and_never_over_something(tmp_path):
-    import subprocess
-    command = [sys.executable, str(REPO / 'benchmarks/make_clips.py'), '--clips', '2', '--out', str(tmp_path / 'c')]
-    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    command = [REPO / 'benchmarks/make_clips.py', '--clips', 2, '--out', tmp_path / 'c']
+    assert run_warm(command).returncode == 0
     assert (tmp_path / 'c' / 'clips.csv').read_text() == '00000,0\n00001,1\n'
     assert (tmp_path / 'c' / 'frames' / '00001.jpg').is_file()
-    again = subprocess.run(command, check=False, capture_output=True, text=True)
+    again = run_warm(command)
     assert again.returncode == 2 and again.stderr.count('\n') == 1

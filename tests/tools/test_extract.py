@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from avmm.datasets.feature_store import FeatureStore
-from avmm.testing import launch_ranks
+from avmm.testing import WarmProcess, launch_ranks, start_warm
 
 REPO = Path(__file__).resolve().parents[2]
 TOOL = REPO / 'tools' / 'feature_extraction' / 'extract.py'
@@ -33,17 +33,13 @@ def made(tmp_path) -> Path:
     return tmp_path
 
 
-def start(made: Path) -> subprocess.Popen:
+def start(made: Path) -> WarmProcess:
     """A run that comes to half of the clips, since a decoder hangs at one."""
     (made / 'media' / 'c20.mp4').write_bytes(b'sleep')
-    return subprocess.Popen([sys.executable, str(TOOL), str(made / 'toys.py'), str(made / 'media'),
-                             str(made / 'x.h5'), '--workers', '1', '--device', 'cpu'],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-                            # A job in the background ignores Ctrl-C, and so would its children.
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    return start_warm([TOOL, made / 'toys.py', made / 'media', made / 'x.h5', '--workers', 1, '--device', 'cpu'])
 
 
-def wait_for_items(made: Path, process: subprocess.Popen, count: int) -> None:
+def wait_for_items(made: Path, process: WarmProcess, count: int) -> None:
     """Wait until so many items are in the journal of the unfinished store."""
     journal, end = made / 'x.h5.part' / 'journal', time.monotonic() + 300
     while not journal.exists() or journal.read_bytes().count(b'"crc"') < count:

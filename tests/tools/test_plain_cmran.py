@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
+from avmm.testing import run_warm
 
 REPO = Path(__file__).resolve().parents[2]
 CASES = REPO / 'tests' / 'data' / 'parity' / 'cmran'
@@ -38,8 +39,8 @@ def golden():
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp('sets') / 'ave'
-    subprocess.run([sys.executable, str(REPO / 'tools/dataset_converters/ave_synthetic.py'), '--out', str(out),
-                    '--videos', '40', '--grid', '1', '--background', '3'], check=True, capture_output=True)
+    run_warm([REPO / 'tools/dataset_converters/ave_synthetic.py', '--out', out, '--videos', 40, '--grid', 1,
+              '--background', 3]).check_returncode()
     return out
 
 
