@@ -73,10 +73,12 @@ def _of_stages(size: Mapping, options: Mapping) -> ConvNeXt:
                           'depths=(2, 2, 4, 2)), a width and a number of blocks of each stage, two blocks or more')
     stages = [CNBlockConfig(*widths, depth)
               for *widths, depth in zip(channels, [*channels[1:], None], depths, strict=True)]
-    try:
-        return ConvNeXt(stages, **options)
-    except TypeError as error:
-        raise ConfigError(f'ConvNeXtEncoder of {len(stages)} stages refuses {dict(options)}: {error}') from error
+    # torchvision's class swallows options that it does not know.
+    unknown = set(options) - {'stochastic_depth_prob', 'layer_scale'}
+    if unknown:
+        raise ConfigError(f'ConvNeXtEncoder of {len(stages)} stages takes stochastic_depth_prob and layer_scale, not '
+                          f'{", ".join(sorted(unknown))}')
+    return ConvNeXt(stages, **options)
 
 
 def _positive(numbers: object) -> bool:
