@@ -40,7 +40,7 @@ def rank_environments(world_size: int = 2, env: dict[str, str] | None = None) ->
     return [dict(shared, RANK=str(r), LOCAL_RANK=str(r)) for r in range(world_size)]
 
 
-def run_ranks(function: Callable, world_size: int = 2, args: Sequence = (), timeout: float = 120) -> list:
+def run_ranks(function: Callable, world_size: int = 2, args: Sequence = (), timeout: float = 300) -> list:
     """Call ``function(*args)`` on every rank, inside a gloo process group, and return what each rank returned.
 
     The function must stand at the top level of a file; that file is imported afresh on each rank, in a process of

@@ -158,7 +158,7 @@ def start_warm(argv: Sequence, env: dict[str, str] | None = None, cwd: str | os.
 
 
 def run_warm(argv: Sequence, env: dict[str, str] | None = None, cwd: str | os.PathLike | None = None,
-             timeout: float = 120) -> subprocess.CompletedProcess:
+             timeout: float = 300) -> subprocess.CompletedProcess:
     """Like ``subprocess.run([sys.executable, *argv], capture_output=True, text=True)``, by :func:`start_warm`.
 
     Raises:
