@@ -173,8 +173,8 @@ def example_inputs(cfg: Config, shapes: Sequence[str] | None = None, split: str 
                 for name, (sizes, kind) in given_shapes(shapes).items()}
     loader_config(cfg, split)
     prepare_data(cfg, REPO_ROOT)
-    inputs = next(iter(build_loader(cfg, split, batch_size=1, num_workers=0)))['inputs']
-    return {name: value if torch.is_tensor(value) else torch.stack(list(value)) for name, value in inputs.items()}
+    # Not of a loader: a batch may still have to be finished by the model's preprocessing.
+    return {name: value[None] for name, value in build_dataset(cfg, split)[0]['inputs'].items()}
 
 
 def predict(model: AVModel, loader: DataLoader) -> dict[str, np.ndarray]:

@@ -22,6 +22,8 @@ python tools/deployment/export.py projects/cmran/configs/cmran_supv_1xb32-200e_a
   --shape audio=10,128 visual=10,7,7,512
 python tools/deployment/export.py projects/dmin/configs/dcmr_a2v_1xb32-200e_ave.py epoch_200.pth --out dcmr.onnx \\
   --shape audio=10,128 visual=10,512 mask=10:bool
+python tools/deployment/export.py projects/uavm/configs/uavm_1xb144-10e_vggsound.py uavm.pth --out uavm_audio.onnx \\
+  --shape audio=30,1024
 """
 
 

@@ -57,11 +57,20 @@ class ConvNeXtEncoder(TorchvisionEncoder):
         The maps of the last stage, averaged over frequency and not normalised. T is divided by 4, then halved three
         times, and rounded down each time: 1000 frames become 31.
         """
-        return self.feature_maps(spectrograms).mean(2).transpose(1, 2)
+        return self.steps(self.feature_maps(spectrograms))
+
+    @staticmethod
+    def steps(maps: Tensor) -> Tensor:
+        """Features of time steps ``(N, T', D)`` of the maps ``(N, D, F', T')`` of spectrograms."""
+        return maps.mean(2).transpose(1, 2)
 
     def encode(self, images: Tensor) -> Tensor:
         """Features ``(N, D)``: the maps averaged over space, then normalised."""
-        return torch.flatten(self.net.classifier(self.net.avgpool(self.feature_maps(images))), 1)
+        return self.pool(self.feature_maps(images))
+
+    def pool(self, maps: Tensor) -> Tensor:
+        """Features ``(N, D)`` of :meth:`feature_maps` ``(N, D, H/32, W/32)``."""
+        return torch.flatten(self.net.classifier(self.net.avgpool(maps)), 1)
 
 
 def _of_stages(size: Mapping, options: Mapping) -> ConvNeXt:

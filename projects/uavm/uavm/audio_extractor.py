@@ -26,3 +26,11 @@ class UAVMAudioExtractor(AVClassifier):
             sample.set_pred_score(score)
             sample.set_field(own, 'pred_logits', field_type='data')
         return data_samples
+
+    def answers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``joint_scores`` ``(B, C)``, and the ``features`` ``(B, T', D)`` that other models are trained on."""
+        modality, = self.modalities
+        encoder = self.encoders[modality]
+        maps = encoder.feature_maps(inputs[modality])
+        scores = self.fuse({modality: encoder.pool(maps)}).float().sigmoid()
+        return dict(joint_scores=scores, features=encoder.steps(maps))
