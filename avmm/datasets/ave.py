@@ -19,11 +19,11 @@ from avmm.datasets.ave_files import (
     read_order,
 )
 from avmm.datasets.ave_labels import LABEL_SOURCES, read_labels
-from avmm.datasets.batch_buffers import BatchBuffers
 from avmm.datasets.subsets import SummarisedDataset
 from avmm.registry import DATASETS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError
+from avmm.utils.batch_buffers import BatchBuffers
 from avmm.utils.paths import resolve_data_root
 
 SETTINGS = ('supervised', 'weak', 'matching')

@@ -10,8 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from avmm.utils.batch_buffers import BatchBuffers
+
 # Random bits that decide on an element; probabilities are kept to a multiple of 2^-16.
 _LEVELS = 1 << 16
+# Masks live until the backward pass: fresh pages for them would cost more than the random numbers.
+_MEMORY = BatchBuffers(limit=64, least=1 << 18)
 
 
 def linear_relu(x: Tensor, weight: Tensor, bias: Tensor, dropout: float = 0.0) -> Tensor:
@@ -40,6 +44,21 @@ def linear_relu_mean(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return _LinearReLUMean.apply(x, weight, bias)
 
 
+def split_linear(x: Tensor, weight: Tensor, parts: int) -> tuple[Tensor, ...]:
+    """``x W^T`` in parts of the same width, such as queries, keys and values: ``(..., K / parts)`` each.
+
+    Their gradients meet in the product with the weight, and are never put together in memory.
+
+    Args:
+        x: ``(..., D)``.
+        weight: ``(K, D)``.
+        parts: Number of parts, which divides K.
+    """
+    if x.device.type != 'cpu' or leave_to_torch(x):
+        return F.linear(x, weight).chunk(parts, -1)
+    return _SplitLinear.apply(x, weight, parts)
+
+
 def dropout(x: Tensor, p: float) -> Tensor:
     """Dropout in training: of 16 random bits an element on a CPU, where torch takes four times as long; torch's else.
 
@@ -51,7 +70,22 @@ def dropout(x: Tensor, p: float) -> Tensor:
         return x
     if x.device.type != 'cpu' or leave_to_torch(x):
         return F.dropout(x, p)
-    return x * keep_mask(x, p).to(x.dtype).mul_(_scale(x, p))
+    return x * _scaled_mask(x, p)
+
+
+def linear_dropout_add(x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor, p: float) -> Tensor:
+    """``residual + dropout(x W^T + b)``: how a half of a transformer's layer ends.
+
+    Args:
+        x: ``(..., D)``.
+        residual: ``(..., K)``.
+        weight: ``(K, D)``.
+        bias: ``(K,)``.
+        p: Probability of dropping an element: 0 outside training. See :func:`dropout`.
+    """
+    if p == 0 or x.device.type != 'cpu' or leave_to_torch(x):
+        return residual + dropout(F.linear(x, weight, bias), p)
+    return _LinearDropoutAdd.apply(x, weight, bias, residual, p)
 
 
 def keep_mask(x: Tensor, p: float) -> Tensor:
@@ -83,9 +117,18 @@ def kept_share(x: Tensor, p: float) -> float:
     return 1 - _dropped_levels(p) / _LEVELS if x.device.type == 'cpu' else 1 - p
 
 
+def _scaled_mask(x: Tensor, p: float) -> Tensor:
+    """Like ``x``, on a CPU: 0 with probability ``p``, otherwise what keeps the mean."""
+    mask = _MEMORY.empty('mask', x.shape, x.dtype).copy_(_levels(x))
+    kept = mask.new_tensor(_scale(x, p)).expand_as(mask)
+    return torch.ops.aten.threshold_backward.grad_input(kept, mask, _dropped_levels(p) - _LEVELS // 2 - 0.5,
+                                                        grad_input=mask)
+
+
 def _levels(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Random int16 numbers like ``x``."""
-    words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-2 ** 63, None, generator=generator)
+    words = _MEMORY.empty('words', [-(-x.numel() // 4)], torch.int64)
+    words.random_(-2 ** 63, None, generator=generator)
     return words.view(torch.int16)[:x.numel()].view(x.shape)
 
 
@@ -126,6 +169,50 @@ class _LinearReLU(torch.autograd.Function):
                 if g is not None:
                     g.mul_(ctx.scale)
         return *grads, None
+
+
+class _LinearDropoutAdd(torch.autograd.Function):
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor, p: float) -> Tensor:
+        rows = x.flatten(0, -2)
+        added = torch.addmm(bias, rows, weight.t(), out=_MEMORY.empty('added', (len(rows), len(weight)), x.dtype))
+        mask = _scaled_mask(added, p).view_as(residual)
+        ctx.save_for_backward(x, weight, mask)
+        return torch.addcmul(residual, added.view_as(residual), mask)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        x, weight, mask = ctx.saved_tensors
+        of_added = torch.mul(grad, mask, out=_MEMORY.empty('added', grad.shape, grad.dtype))
+        return *_linear_backward(of_added, x, weight, ctx.needs_input_grad), grad, None
+
+
+class _SplitLinear(torch.autograd.Function):
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, parts: int) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(x, weight)
+        rows, shape = x.flatten(0, -2), (*x.shape[:-1], len(weight) // parts)
+        return tuple(torch.mm(rows, part.t(), out=_MEMORY.empty('parts', (len(rows), shape[-1]), x.dtype)).view(shape)
+                     for part in weight.chunk(parts))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads: Tensor):
+        x, weight = ctx.saved_tensors
+        rows, grads = x.flatten(0, -2), [grad.flatten(0, -2) for grad in grads]
+        of_x, of_weight = None, None
+        if ctx.needs_input_grad[0]:
+            first, *others = zip(grads, weight.chunk(len(grads)), strict=True)
+            of_x = torch.mm(*first)
+            for grad, part in others:
+                of_x.addmm_(grad, part)
+            of_x = of_x.view_as(x)
+        if ctx.needs_input_grad[1]:
+            of_weight = torch.cat([rows.t() @ grad for grad in grads], 1).t()
+        return of_x, of_weight, None
 
 
 class _LinearReLUMean(torch.autograd.Function):

@@ -11,11 +11,11 @@ import torch
 from mmengine.dataset import force_full_init
 from torch import Tensor
 
-from avmm.datasets.batch_buffers import BatchBuffers
 from avmm.datasets.subsets import SummarisedDataset
 from avmm.registry import DATASETS
 from avmm.structures import AVDataSample
 from avmm.utils import ConfigError, DataError
+from avmm.utils.batch_buffers import BatchBuffers
 from avmm.utils.paths import resolve_data_root
 from projects.tcaf.tcaf.class_splits import SPLITS, read_class_split
 from projects.tcaf.tcaf.collation import Collation, read_padded

@@ -5,9 +5,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avmm.datasets.batch_buffers import BatchBuffers
 from avmm.models.data_preprocessors import AVDataPreprocessor
 from avmm.registry import MODELS
+from avmm.utils.batch_buffers import BatchBuffers
 
 # Clips that are done together on a CPU: what they need fits into its second cache.
 _CPU_CLIPS = 8

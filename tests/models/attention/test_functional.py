@@ -5,7 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from avmm.models.attention.functional import dropout, keep_mask, linear_relu, linear_relu_mean
+from avmm.models.attention.functional import (
+    dropout,
+    keep_mask,
+    linear_dropout_add,
+    linear_relu,
+    linear_relu_mean,
+    split_linear,
+)
 
 
 @pytest.fixture
@@ -16,7 +23,14 @@ def layer() -> dict[str, torch.Tensor]:
             for name, shape in shapes.items()}
 
 
-PAIRS = [(linear_relu, lambda x, weight, bias: F.relu(F.linear(x, weight, bias))),
+def parts_in_one(x, weight, bias):
+    """Weighted parts of ``x W^T``, of which the bias takes the place of a third factor."""
+    first, second = split_linear(x, torch.cat([weight, 2 * weight]), 2)
+    return first * second + bias
+
+
+PAIRS = [(parts_in_one, lambda x, weight, bias: 2 * F.linear(x, weight) ** 2 + bias),
+         (linear_relu, lambda x, weight, bias: F.relu(F.linear(x, weight, bias))),
          (linear_relu_mean, lambda x, weight, bias: F.relu(F.linear(x, weight, bias)).mean(1))]
 
 
@@ -39,7 +53,7 @@ def test_only_gradients_that_are_needed(ours, plain, layer):
         assert not ours(**layer).requires_grad
 
 
-@pytest.mark.parametrize(('ours', 'plain'), PAIRS)
+@pytest.mark.parametrize(('ours', 'plain'), PAIRS[1:])
 def test_autocast_chooses_the_type(ours, plain, layer):
     single = {name: value.float() for name, value in layer.items()}
     with torch.autocast('cpu', torch.bfloat16):
@@ -47,6 +61,8 @@ def test_autocast_chooses_the_type(ours, plain, layer):
         assert out.dtype == plain(**single).dtype == torch.bfloat16
         out.sum().backward()
     assert layer['x'].grad.isfinite().all()
+    with torch.autocast('cpu', torch.bfloat16):
+        assert split_linear(single['x'], single['weight'], 7)[0].dtype == torch.bfloat16
 
 
 def test_dropped_elements_carry_no_gradient_and_the_rest_is_scaled(layer):
@@ -61,6 +77,36 @@ def test_dropped_elements_carry_no_gradient_and_the_rest_is_scaled(layer):
     wanted = torch.autograd.grad((plain * kept / 0.75).sum(), list(layer.values()))
     for got, want in zip(grads, wanted, strict=True):
         torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize('p', [0.0, 0.3])
+def test_a_residual_and_what_is_dropped_from_the_rest(p):
+    torch.manual_seed(0)
+    # Large enough for memory that is used again: two graphs at a time must not share it.
+    leaves = [torch.randn(shape, requires_grad=True) for shape in ((2, 500, 60), (2, 500, 70), (70, 60), (70, ))]
+    x, residual, weight, bias = leaves
+    outs = [linear_dropout_add(x, residual, weight, bias, p) for _ in range(2)]
+    plain = F.linear(x, weight, bias)
+    masks = [((out - residual) / plain).detach().round(decimals=2) for out in outs]
+    assert all(mask.eq(0).float().mean().item() == pytest.approx(p, abs=0.01) for mask in masks)
+    assert masks[0].equal(masks[1]) == (p == 0)
+    for out, mask in zip(outs, masks, strict=True):
+        wanted = residual + plain * mask.gt(0) / (1 - p)
+        torch.testing.assert_close(out, wanted, rtol=1e-4, atol=1e-4)
+        factor = torch.randn_like(out)
+        grads, plain_grads = (torch.autograd.grad((y * factor).sum(), leaves, retain_graph=True)
+                              for y in (out, wanted))
+        for got, want in zip(grads, plain_grads, strict=True):
+            torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-3)
+
+
+def test_large_parts_outlive_those_of_the_next_product():
+    x, weight = torch.randn(700, 50), torch.randn(360, 50)
+    first = split_linear(x, weight, 3)
+    split_linear(2 * x, weight, 3)
+    second = split_linear(3 * x, weight, 3)
+    torch.testing.assert_close(torch.cat(first, 1), x @ weight.t())
+    torch.testing.assert_close(torch.cat(second, 1), 3 * torch.cat(first, 1), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize('p', [0.1, 0.2, 0.5, 0.9])

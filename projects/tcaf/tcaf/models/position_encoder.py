@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from avmm.models.attention.functional import dropout
+from avmm.models.attention.functional import dropout, leave_to_torch
 from avmm.utils import ConfigError
 
 #: Kinds of time embedding.
@@ -88,11 +88,16 @@ class PositionEncoder(nn.Module):
         if self.modality is not None:
             embedding = embedding + self.modality.weight[self.rows[modality]]
         # The projection of [f; e] is that of f and that of e; the latter is the same for all clips, or for few rows.
-        out = F.linear(features, project.weight[:, :width])
-        out = out + F.linear(embedding, project.weight[:, width:], project.bias)
+        out, told = F.linear(features, project.weight[:, :width]), project.weight[:, width:]
+        embedding = F.linear(embedding, told, project.bias)
         if mask is not None:
-            padded = F.linear(self.padding.weight, project.weight[:, width:])
-            out = torch.addcmul(out, (1 - mask.to(out.dtype)).unsqueeze(-1), padded)
+            padded, absent = F.linear(self.padding.weight, told), (1 - mask.to(out.dtype)).unsqueeze(-1)
+            if mask.device.type == 'cpu' and not leave_to_torch(out) and not absent.any():
+                # The gradient of the padding's embedding is 0, which an optimiser with weight decay tells from none.
+                embedding = embedding + 0 * padded
+            else:
+                embedding = torch.addcmul(embedding, absent, padded)
+        out = out + embedding
         return dropout(out, self.dropout) if self.training else out
 
     def embed_times(self, times: Tensor) -> Tensor:

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avmm.models.attention import MapSource
-from avmm.models.attention.functional import dropout
+from avmm.models.attention.functional import dropout, linear_dropout_add, split_linear
 from avmm.utils import ConfigError
-from projects.tcaf.tcaf.models.block_attention import block_attention, worth_blocks
 from projects.tcaf.tcaf.models.padding import Packing
 
 #: Who may attend to whom.
@@ -51,13 +50,11 @@ class Layout:
         valid: ``(B, N)``, False for padded tokens; None if there are none.
         mask: ``(B or 1, 1, N, N)``, who may attend to whom; None if all may.
         open_mask: The same, but padded tokens, who see nobody, see all: what they gather has to be a number.
-        first: Tokens before the class token, where two modalities attend to each other; None for other kinds.
         packing: How the rows that count lie in the clips; None if all rows are kept.
     """
     valid: Tensor | None = None
     mask: Tensor | None = None
     open_mask: Tensor | None = None
-    first: int | None = None
     packing: Packing | None = None
 
     @classmethod
@@ -67,8 +64,7 @@ class Layout:
         if mask is None:
             return cls(valid, packing=packing)
         mask = mask.unsqueeze(1)
-        first = sizes[0] if attention == 'cross' and len(sizes) == 3 else None
-        return cls(valid, mask, mask if valid is None else mask | ~mask.any(-1, keepdim=True), first, packing)
+        return cls(valid, mask, mask if valid is None else mask | ~mask.any(-1, keepdim=True), packing)
 
 
 # Every token sees every token.
@@ -121,10 +117,8 @@ class TokenTransformer(nn.Module):
         Returns:
             ``(B, d)``.
         """
-        size = len(tokens[0])
         first, *others = tokens
-        # The class token lies between, so that what each modality attends to lies together.
-        x = torch.cat([first, self.class_token.expand(size, -1, -1), *others], 1)
+        x = torch.cat([first, self.class_token.expand(len(first), -1, -1), *others], 1)
         valid = None if self.attention == 'unmasked' else _valid(tokens, masks)
         layout = Layout.of([first.shape[1], 1, *(t.shape[1] for t in others)], valid, self.attention, x.device)
         if layout.packing is not None:
@@ -172,15 +166,13 @@ class TransformerLayer(MapSource, nn.Module):
 
     def forward(self, x: Tensor, layout: Layout = _ALL) -> Tensor:
         """``(B, N, d)``, or the rows that count ``(R, d)``, to the same shape."""
-        qkv, packing = self.qkv(self.norm(x)), layout.packing
+        h, packing = self.norm(x), layout.packing
+        qkv = split_linear(h, self.qkv.weight, 3)
         if packing is not None:
-            qkv = packing.unpack(qkv)
-        self._keep_weights(qkv, layout)
-        if layout.first is not None and worth_blocks(qkv):
-            gathered = block_attention(qkv, self.num_heads, layout.first, layout.valid)
-        else:
-            q, k, v = (h.transpose(1, 2) for h in qkv.unflatten(-1, (3, self.num_heads, -1)).unbind(2))
-            gathered = F.scaled_dot_product_attention(q, k, v, layout.open_mask).transpose(1, 2).flatten(2)
+            qkv = [packing.unpack(part) for part in qkv]
+        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in qkv)
+        self._keep_weights(q, k, layout)
+        gathered = F.scaled_dot_product_attention(q, k, v, layout.open_mask).transpose(1, 2).flatten(2)
         return self._add(x, gathered if packing is None else packing.pack(gathered))
 
     def class_token(self, x: Tensor, layout: Layout, place: int) -> Tensor:
@@ -193,7 +185,8 @@ class TransformerLayer(MapSource, nn.Module):
         if layout.packing is not None:
             h, x = layout.packing.unpack(h), layout.packing.unpack(x)
         if self.asked:
-            self._keep_weights(self.qkv(h), layout)
+            q, k, _ = self.qkv(h).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+            self._keep_weights(q, k, layout)
         # (H, d_h, d) each.
         to_q, to_k, to_v = self.qkv.weight.unflatten(0, (3, self.num_heads, -1)).unbind()
         query = h[:, place] @ to_q.transpose(1, 2) * to_q.shape[1] ** -0.5
@@ -206,14 +199,13 @@ class TransformerLayer(MapSource, nn.Module):
     def _add(self, x: Tensor, gathered: Tensor) -> Tensor:
         """The rest of the layer, token by token."""
         p = self.dropout if self.training else 0.0
-        x = x + dropout(self.out(gathered), p)
+        x = linear_dropout_add(gathered, x, self.out.weight, self.out.bias, p)
         hidden = dropout(F.gelu(self.linear1((self.norm2 or self.norm)(x))), p)
-        return x + dropout(self.linear2(hidden), p)
+        return linear_dropout_add(hidden, x, self.linear2.weight, self.linear2.bias, p)
 
-    def _keep_weights(self, qkv: Tensor, layout: Layout) -> None:
+    def _keep_weights(self, q: Tensor, k: Tensor, layout: Layout) -> None:
         if not self.asked:
             return
-        q, k, _ = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
         if layout.mask is not None:
             scores = scores.masked_fill(~layout.mask, torch.finfo(scores.dtype).min)

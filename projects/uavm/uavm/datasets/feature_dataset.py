@@ -9,11 +9,11 @@ import torch
 from mmengine.dataset import force_full_init
 from torch import Tensor
 
-from avmm.datasets.batch_buffers import BatchBuffers
 from avmm.datasets.feature_store import FeatureStore
 from avmm.datasets.samplers.base import sample_rng
 from avmm.registry import DATASETS
 from avmm.utils import ConfigError, DataError
+from avmm.utils.batch_buffers import BatchBuffers
 from avmm.utils.paths import resolve_data_root
 from projects.uavm.uavm.datasets.clip_list import ClipListDataset, checked_modalities
 from projects.uavm.uavm.datasets.targets import SampleBatch, make_sample

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from avmm.datasets import batch_buffers
-from avmm.datasets.batch_buffers import BatchBuffers
+from avmm.utils import batch_buffers
+from avmm.utils.batch_buffers import BatchBuffers
 
 
 class Numbers(Dataset):
@@ -89,11 +89,18 @@ def test_a_larger_batch_replaces_smaller_blocks():
     assert large.data_ptr() != place and len(buffers._blocks['x']) == 1
 
 
+def test_small_tensors_and_types_that_numpy_lacks_get_memory_of_their_own():
+    buffers = BatchBuffers(least=1000)
+    assert buffers.empty('x', (10, ), torch.float32).shape == (10, ) and not buffers._blocks.get('x')
+    assert buffers.empty('x', (1000, ), torch.bfloat16).dtype == torch.bfloat16 and not buffers._blocks.get('x')
+    assert buffers.empty('x', (1000, ), torch.float32).dtype == torch.float32 and len(buffers._blocks['x']) == 1
+
+
 def test_it_can_be_pickled():
-    buffers = BatchBuffers(limit=5)
+    buffers = BatchBuffers(limit=5, least=2)
     buffers.empty('x', (4, ), 'float32')
     again = pickle.loads(pickle.dumps(buffers))
-    assert again.limit == 5 and again.empty('x', (2, ), 'int64').shape == (2, )
+    assert (again.limit, again.least) == (5, 2) and again.empty('x', (2, ), 'int64').shape == (2, )
 
 
 def test_results_in_a_worker_are_ordinary_tensors(monkeypatch):

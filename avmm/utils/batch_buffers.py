@@ -1,4 +1,4 @@
-"""Memory for batches that is used again and again, by a worker and by the process that trains."""
+"""Memory that is used again and again: for batches, by a worker and by the process that trains, and within a step."""
 from __future__ import annotations
 
 import contextlib
@@ -14,6 +14,8 @@ from torch.utils.data import get_worker_info
 
 # The first page of a block says whether it is in use; the numbers follow.
 _HEADER = mmap.PAGESIZE
+# Types of torch that lie in blocks.
+_NUMPY = {torch.float32: 'float32', torch.float64: 'float64', torch.float16: 'float16', torch.int64: 'int64'}
 
 
 class BatchBuffers:
@@ -29,24 +31,30 @@ class BatchBuffers:
 
     Args:
         limit: Blocks to keep for each name; a further batch gets memory of its own.
+        least: Bytes from which on a block is worth keeping.
     """
 
-    def __init__(self, limit: int = 16):
-        self.limit = limit
+    def __init__(self, limit: int = 16, least: int = 1):
+        self.limit, self.least = limit, least
         self._blocks: dict[str, list[_Block]] = {}
         self._pid = os.getpid()
 
     def __getstate__(self) -> dict:
-        return dict(limit=self.limit, _blocks={}, _pid=-1)
+        return dict(limit=self.limit, least=self.least, _blocks={}, _pid=-1)
 
-    def empty(self, name: str, shape: Sequence[int], dtype: str | np.dtype) -> Tensor:
+    def empty(self, name: str, shape: Sequence[int], dtype: str | np.dtype | torch.dtype) -> Tensor:
         """An uninitialised tensor, from the blocks that batches called ``name`` share."""
         if self._pid != os.getpid():
             self._blocks, self._pid = {}, os.getpid()
-        dtype, shape = np.dtype(dtype), tuple(map(int, shape))
+        shape = tuple(map(int, shape))
+        if isinstance(dtype, torch.dtype):
+            if dtype not in _NUMPY:
+                return torch.empty(shape, dtype=dtype)
+            dtype = _NUMPY[dtype]
+        dtype = np.dtype(dtype)
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         shared = get_worker_info() is not None
-        if size == 0 or (shared and not _can_share()):
+        if size < max(self.least, 1) or (shared and not _can_share()):
             return torch.from_numpy(np.empty(shape, dtype))
         blocks = self._blocks.setdefault(name, [])
         block = next((b for b in blocks if b.size >= size and not b.in_use), None)
