@@ -208,3 +208,12 @@ def check_out(path: str | Path, suffixes: tuple[str, ...]) -> Path:
         raise ConfigError(f'{path}: must end in {" or ".join(suffixes)}')
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def print_lines(lines: Sequence[str], out: Path | None = None) -> None:
+    """Print lines, such as those of a table, and write them to ``out`` as well."""
+    text = '\n'.join(lines)
+    print(text)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + '\n', encoding='utf-8')

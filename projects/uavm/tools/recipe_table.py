@@ -16,7 +16,7 @@ import numpy as np
 
 from avmm.utils import DataError
 from avmm.utils.cli import run_cli
-from avmm.utils.tooling import tool_parser
+from avmm.utils.tooling import print_lines, tool_parser
 
 EXAMPLES = """
 python projects/uavm/tools/recipe_table.py work_dirs/uavm_recipe/uavm work_dirs/uavm_recipe/independent \\
@@ -73,10 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     labels = found['gt_label']
     chance = 100 * np.bincount(labels).max() / len(labels)
     lines += ['', f'{len(labels)} test clips; always naming the commonest class is right for {chance:.1f} %.']
-    print('\n'.join(lines))
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    print_lines(lines, args.out)
 
 
 if __name__ == '__main__':

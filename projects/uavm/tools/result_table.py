@@ -15,7 +15,7 @@ import numpy as np
 
 from avmm.utils import DataError
 from avmm.utils.cli import run_cli
-from avmm.utils.tooling import tool_parser
+from avmm.utils.tooling import print_lines, tool_parser
 
 EXAMPLES = """
 python projects/uavm/tools/result_table.py work_dirs/uavm_1xb144-10e_vggsound
@@ -59,10 +59,7 @@ def main(argv: list[str] | None = None) -> None:
             *(f'{name}, best' for name in ('audio', 'video', 'both')), 'best epoch']
     lines = [f'| {" | ".join(head)} |', f'|{"---|" * len(head)}', *(row_of(run, args.metric) for run in args.runs)]
     print(f'{args.metric}, %')
-    print('\n'.join(lines))
-    if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    print_lines(lines, args.out)
 
 
 if __name__ == '__main__':
