@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from avmm.apis.clips import describe, file_pipeline
-from avmm.apis.inferencer import Answer, AVInferencer, Item, class_answer, class_scores
+from avmm.apis.inferencer import Answer, AVInferencer, Item, class_answer
 from avmm.datasets import AVClipDataset
 from avmm.models.classifiers.av_classifier import AVClassifier
 from avmm.registry import INFERENCERS
@@ -91,7 +91,7 @@ class AVClassificationInferencer(AVInferencer):
         from avmm.visualization.style import new_figure
         figure, axes = new_figure(1, len(answer.inputs) + 1, size=(3.6, 3.0))
         draw_sample(axes[0][:-1], answer.inputs)
-        draw_class_scores(axes[0][-1], class_scores(answer.sample), self.classes,
+        draw_class_scores(axes[0][-1], answer.sample.scores_by_name, self.classes,
                           title=f'joint: {answer.result["label"]}')
         figure.suptitle(str(answer.sample.get('sample_id', '')), fontsize=9)
         return figure

@@ -289,14 +289,9 @@ def ranked(scores: Tensor | Sequence[float], classes: Sequence[str], most: int) 
             for value, i in zip(values.tolist(), places.tolist(), strict=True)]
 
 
-def class_scores(sample: AVDataSample) -> dict[str, Tensor]:
-    """Scores of the classes ``{'joint': (C,), modality: (C,)}`` of a sample with predictions."""
-    return {'joint': sample.pred_score, **(sample.get('unimodal_scores') or {})}
-
-
 def class_answer(sample: AVDataSample, classes: Sequence[str], top: int) -> dict[str, Any]:
     """The best class of a sample with predictions, the ``top`` ones of each kind of scores, and all scores."""
-    scores = class_scores(sample)
+    scores = sample.scores_by_name
     best = int(sample.pred_label)
     return dict(label=class_name(classes, best), index=best, score=float(sample.pred_score[best]),
                 top={kind: ranked(values, classes, top) for kind, values in scores.items()},

@@ -192,7 +192,7 @@ class AVEventLocalizationInferencer(AVInferencer):
             top: Classes of the video to name of each kind.
         """
         sample = answer.sample
-        scores = {'joint': sample.pred_score, **sample.unimodal_scores}
+        scores = sample.scores_by_name
         best = int(sample.pred_label)
         tracks = {'joint': sample.pred_segments, **sample.unimodal_segments}
         segments = {kind: self._segments(labels, sample.get('pred_segment_scores') if kind == 'joint' else None)

@@ -63,6 +63,11 @@ class AVDataSample(BaseDataElement):
         self.set_field(dict(scores), 'unimodal_scores', field_type='data')
         return self
 
+    @property
+    def scores_by_name(self) -> dict[str, Tensor]:
+        """``{'joint': (C,)}``, and what each modality says alone under its name, where that is known."""
+        return {'joint': self.pred_score, **(self.get('unimodal_scores') or {})}
+
     def set_gt_segments(self, segments: Sequence[int] | np.ndarray) -> AVDataSample:
         """Set the class of every segment ``(S,)``."""
         self.set_field(np.asarray(segments, dtype=np.int64), 'gt_segments', field_type='data')

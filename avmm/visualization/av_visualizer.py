@@ -45,7 +45,7 @@ class AVVisualizer(Visualizer):
         """
         if classes is None:
             classes = (self.dataset_meta or {}).get('classes')
-        scores = {'joint': sample.pred_score, **(sample.get('unimodal_scores') or {})}
+        scores = sample.scores_by_name
         label = sample.get('gt_label')
         truth = () if label is None else (label, ) if isinstance(label, int) else tuple(label)
         figure, axes = new_figure(1, len(inputs) + 1, size=(3.6, 3.0))

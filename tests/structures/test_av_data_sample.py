@@ -24,3 +24,10 @@ def test_predictions_of_segments_move_with_the_sample():
     assert sample.pred_segments is labels and sample.pred_segment_scores is scores
     assert sample.unimodal_segments['audio'] is labels and sample.attention['spatial'].shape == (2, 3, 3)
     assert 'pred_segment_scores' not in AVDataSample().set_pred_segments(labels)
+
+
+def test_scores_by_name():
+    joint, alone = torch.rand(3), torch.rand(3)
+    sample = AVDataSample().set_pred_score(joint)
+    assert list(sample.scores_by_name) == ['joint'] and sample.scores_by_name['joint'] is joint
+    assert sample.set_unimodal_scores({'audio': alone}).scores_by_name['audio'] is alone

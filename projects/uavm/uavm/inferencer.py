@@ -12,7 +12,7 @@ from torch import Tensor
 
 from avmm.apis.clips import describe
 from avmm.apis.features import Configs, build_extractors, extract_features, given_features
-from avmm.apis.inferencer import BATCH_SIZE, Answer, AVInferencer, Item, class_answer, class_scores
+from avmm.apis.inferencer import BATCH_SIZE, Answer, AVInferencer, Item, class_answer
 from avmm.datasets.feature_store import FeatureStore
 from avmm.evaluation.functional import cosine_similarity
 from avmm.extraction import Media
@@ -136,7 +136,7 @@ class UAVMInferencer(AVInferencer):
         from avmm.visualization.plots import draw_class_scores
         from avmm.visualization.style import new_figure
         figure, ((axis, ), ) = new_figure(1, 1, size=(3.6, 3.0))
-        draw_class_scores(axis, class_scores(answer.sample), self.classes,
+        draw_class_scores(axis, answer.sample.scores_by_name, self.classes,
                           title=f'joint: {answer.result["label"]}')
         return figure
 
