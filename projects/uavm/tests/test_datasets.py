@@ -16,6 +16,7 @@ from avmm.models.losses.targets import batch_targets
 from avmm.utils import ConfigError, DataError
 from projects.uavm.tests.uavm_files import LABELS, write_features, write_list
 from projects.uavm.uavm import UAVMAudioDataset, UAVMDataPreprocessor, UAVMFeatureDataset
+from projects.uavm.uavm.datasets.feature_dataset import read_features
 
 LISTS = dict(ann_file='clips.json', label_file='labels.csv')
 
@@ -146,6 +147,26 @@ def test_wrong_options_and_files_are_named(tmp_path):
     np.save(tmp_path / 'visual/clip1.npy', np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match='clip1.npy: cannot be read as a NumPy file'):
         features(tmp_path)[1]
+
+
+@pytest.mark.parametrize(('value', 'version'), [
+    (np.arange(6, dtype=np.float16).reshape(2, 3), (1, 0)), (np.asfortranarray(np.arange(6.).reshape(2, 3)), (1, 0)),
+    (np.ones((2, 3), '>f4'), (1, 0)), (np.ones((2, 3), np.float32), (2, 0)),
+])
+def test_any_file_of_numpy_is_read(tmp_path, value, version):
+    with open(tmp_path / 'a.npy', 'wb') as file:
+        np.lib.format.write_array(file, value, version)
+    read = read_features(str(tmp_path / 'a.npy'))
+    assert read.dtype == value.dtype and np.array_equal(read, value)
+
+
+@pytest.mark.parametrize('size', [0, 5, 100, 127, 128, 140])
+def test_files_that_end_too_soon_are_named(tmp_path, size):
+    np.save(tmp_path / 'a.npy', np.ones((2, 3)))
+    whole = (tmp_path / 'a.npy').read_bytes()
+    (tmp_path / 'a.npy').write_bytes(whole[:size])
+    with pytest.raises(DataError, match='a.npy: cannot be read as a NumPy file'):
+        read_features(str(tmp_path / 'a.npy'))
 
 
 def test_absolute_paths_need_allowed_roots(tmp_path):

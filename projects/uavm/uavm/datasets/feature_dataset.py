@@ -1,6 +1,9 @@
 """Features of clips: a file for each, or all of them packed."""
 from __future__ import annotations
 
+import functools
+import io
+import math
 import os
 from collections.abc import Sequence
 
@@ -18,6 +21,8 @@ from avmm.utils.paths import resolve_data_root
 from projects.uavm.uavm.datasets.clip_list import ClipListDataset, checked_modalities
 from projects.uavm.uavm.datasets.targets import SampleBatch, make_sample
 
+# Bytes before the numbers of a small NumPy file.
+_HEADER = 128
 JSON_KEYS = {'audio': 'afeat', 'visual': 'vfeat'}
 
 
@@ -102,7 +107,7 @@ class UAVMFeatureDataset(ClipListDataset):
         inputs = self._features(index)
         if mixture is not None:
             other, share = self._features(mixture[0]), mixture[1]
-            inputs = {name: share * value + (1 - share) * other[name] for name, value in inputs.items()}
+            inputs = {name: value.mul_(share).add_(other[name].mul_(1 - share)) for name, value in inputs.items()}
         target = self.target_of(index, mixture)
         if self.noise:
             shift = streams.shift(self.MAX_SHIFT)
@@ -113,9 +118,10 @@ class UAVMFeatureDataset(ClipListDataset):
     def _features(self, index: int) -> dict[str, Tensor]:
         features = {}
         for place, name in enumerate(self.modalities):
-            value = torch.from_numpy(self._array(index, place, name)).float()[:self.seq_len[name]]
-            value = torch.nn.functional.pad(value, (0, 0, 0, self.seq_len[name] - len(value)))
-            features[name] = torch.nn.functional.normalize(value, dim=1) if self.feat_norm else value
+            stored = torch.from_numpy(self._array(index, place, name))[:self.seq_len[name]]
+            value = torch.zeros(self.seq_len[name], stored.shape[1])
+            value[:len(stored)] = stored
+            features[name] = torch.nn.functional.normalize(value, dim=1, out=value) if self.feat_norm else value
         return features
 
     def _array(self, index: int, place: int, name: str) -> np.ndarray:
@@ -175,7 +181,7 @@ def read_features(path: str) -> np.ndarray:
         DataError: If the file is missing or damaged, has objects in it, or another shape.
     """
     try:
-        value = np.load(path, allow_pickle=False)
+        value = _load(path)
     except FileNotFoundError:
         raise DataError(f'{path}: the file is missing') from None
     except (OSError, ValueError, EOFError) as error:
@@ -184,3 +190,28 @@ def read_features(path: str) -> np.ndarray:
         shape = f'{value.dtype} {value.shape}' if isinstance(value, np.ndarray) else 'an archive'
         raise DataError(f'{path}: features are numbers of shape (rows, D), got {shape}')
     return value
+
+
+def _load(path: str) -> np.ndarray:
+    """``np.load``; headers, which take it as long as the numbers, are understood once for all files that share one."""
+    with open(path, 'rb', buffering=0) as file:
+        start = file.read(_HEADER)
+        form = _form(start)
+        if form is None:
+            return np.load(path, allow_pickle=False)
+        shape, dtype = form
+        there = (os.fstat(file.fileno()).st_size - _HEADER) // dtype.itemsize
+        if there < math.prod(shape):
+            raise EOFError(f'{there} numbers of {shape} are there')
+        return np.fromfile(file, dtype, math.prod(shape)).reshape(shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _form(start: bytes) -> tuple[tuple[int, ...], np.dtype] | None:
+    """Shape and type of a file that begins so, or None where it is of another kind than nearly all are."""
+    content = io.BytesIO(start)
+    if not start.startswith(b'\x93NUMPY\x01\x00') or int.from_bytes(start[8:10], 'little') != _HEADER - 10:
+        return None
+    np.lib.format.read_magic(content)
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(content)
+    return None if fortran or dtype.hasobject else (shape, dtype)
