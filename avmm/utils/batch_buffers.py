@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import threading
 import weakref
 from collections.abc import Sequence
 
@@ -16,6 +17,19 @@ from torch.utils.data import get_worker_info
 _HEADER = mmap.PAGESIZE
 # Types of torch that lie in blocks.
 _NUMPY = {torch.float32: 'float32', torch.float64: 'float64', torch.float16: 'float16', torch.int64: 'int64'}
+
+
+# Threads may ask at the same time, such as those of a page that answers several visitors.
+_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A fork has none of the other threads, one of which may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class BatchBuffers:
@@ -56,21 +70,29 @@ class BatchBuffers:
         shared = get_worker_info() is not None
         if size < max(self.least, 1) or (shared and not _can_share()):
             return torch.from_numpy(np.empty(shape, dtype))
+        with _lock:
+            block = self._free(name, size, shared)
+            if block is None:
+                return torch.from_numpy(np.empty(shape, dtype))
+            array, lease = block.lend(shape, dtype)
+        tensor = torch.from_numpy(array)
+        if shared:
+            tensor = tensor.as_subclass(_SharedTensor)
+            tensor._lease = lease
+        return tensor
+
+    def _free(self, name: str, size: int, shared: bool) -> _Block | None:
+        """A block of at least ``size`` bytes that nobody uses; None if there are too many."""
         blocks = self._blocks.setdefault(name, [])
         block = next((b for b in blocks if b.size >= size and not b.in_use), None)
         if block is None:
             # A batch larger than those before makes the smaller blocks useless.
             blocks[:] = [b for b in blocks if b.size >= size or b.in_use]
             if len(blocks) >= self.limit:
-                return torch.from_numpy(np.empty(shape, dtype))
+                return None
             block = _Block.create(size, shared)
             blocks.append(block)
-        array, lease = block.lend(shape, dtype)
-        tensor = torch.from_numpy(array)
-        if shared:
-            tensor = tensor.as_subclass(_SharedTensor)
-            tensor._lease = lease
-        return tensor
+        return block
 
 
 class _Block:

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import gc
 import pickle
+import threading
+import time
 
 import pytest
 import torch
@@ -94,6 +96,24 @@ def test_small_tensors_and_types_that_numpy_lacks_get_memory_of_their_own():
     assert buffers.empty('x', (10, ), torch.float32).shape == (10, ) and not buffers._blocks.get('x')
     assert buffers.empty('x', (1000, ), torch.bfloat16).dtype == torch.bfloat16 and not buffers._blocks.get('x')
     assert buffers.empty('x', (1000, ), torch.float32).dtype == torch.float32 and len(buffers._blocks['x']) == 1
+
+
+def test_threads_do_not_share_a_block():
+    buffers, faults = BatchBuffers(limit=8), []
+
+    def work(number: int) -> None:
+        for _ in range(300):
+            mine = buffers.empty('x', (50, ), 'int64').fill_(number)
+            time.sleep(0)
+            if not mine.eq(number).all():
+                faults.append(number)
+
+    threads = [threading.Thread(target=work, args=(i, )) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults and 1 <= len(buffers._blocks['x']) <= 8
 
 
 def test_it_can_be_pickled():
