@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import sys
 import threading
 import time
 
@@ -109,10 +110,15 @@ def test_threads_do_not_share_a_block():
                 faults.append(number)
 
     threads = [threading.Thread(target=work, args=(i, )) for i in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(usual)
     assert not faults and 1 <= len(buffers._blocks['x']) <= 8
 
 
