@@ -15,6 +15,7 @@ val_dataloader = dict(dataset=_clips)
 test_dataloader = dict(dataset=_clips)
 val_evaluator = dict(beta=0.0)
 test_evaluator = dict(beta=0.0)
+model = dict(gan_weight=10)
 train_cfg = dict(max_epochs=15, stage2_epochs='best')
 test_cfg = dict(beta=0.0)
 custom_hooks = [dict(type='GeneratedFeaturesHook', count=64, epochs=60, lr=1e-3, select='last')]
