@@ -108,8 +108,7 @@ def drop_(x: Tensor, p: float, generator: torch.Generator | None = None) -> None
     if x.device.type != 'cpu':
         x.mul_(torch.rand(x.shape, device=x.device, generator=generator) >= p)
         return
-    torch.ops.aten.threshold_backward.grad_input(x, _levels(x, generator).to(x.dtype),
-                                                 _dropped_levels(p) - _LEVELS // 2 - 0.5, grad_input=x)
+    torch.ops.aten.threshold_backward.grad_input(x, _levels(x, generator).to(x.dtype), _threshold(p), grad_input=x)
 
 
 def kept_share(x: Tensor, p: float) -> float:
@@ -121,8 +120,7 @@ def _scaled_mask(x: Tensor, p: float) -> Tensor:
     """Like ``x``, on a CPU: 0 with probability ``p``, otherwise what keeps the mean."""
     mask = _MEMORY.empty('mask', x.shape, x.dtype).copy_(_levels(x))
     kept = mask.new_tensor(_scale(x, p)).expand_as(mask)
-    return torch.ops.aten.threshold_backward.grad_input(kept, mask, _dropped_levels(p) - _LEVELS // 2 - 0.5,
-                                                        grad_input=mask)
+    return torch.ops.aten.threshold_backward.grad_input(kept, mask, _threshold(p), grad_input=mask)
 
 
 def _levels(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -134,6 +132,11 @@ def _levels(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
 
 def _dropped_levels(p: float) -> int:
     return round(p * _LEVELS)
+
+
+def _threshold(p: float) -> float:
+    """Numbers of :func:`_levels` above it are kept."""
+    return _dropped_levels(p) - _LEVELS // 2 - 0.5
 
 
 def _scale(x: Tensor, p: float) -> float:
